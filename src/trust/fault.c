@@ -1,0 +1,3 @@
+#include "trust/fault.h"
+
+G_DEFINE_QUARK(trustpool - fault, fault)
