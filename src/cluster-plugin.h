@@ -16,7 +16,8 @@
  *
  * Sets. Calls take sets of hosts: one host is a set of one. A set holds each host at most once.
  *
- * Time. `*_ms` are milliseconds since the epoch, always by the database's clock, unless they are named a length of time.
+ * Time. `*_ms` are milliseconds since the epoch, always by the database's clock, unless they are named a length of
+ * time.
  */
 #ifndef CLUSTER_PLUGIN_H
 #define CLUSTER_PLUGIN_H
@@ -189,16 +190,17 @@ typedef struct {
     /* New settings, all of them. On error the old ones stay. Main thread. */
     bool (*reload)(void *plugin, const ClusterPluginSetting settings[], size_t n, char *error, size_t error_size);
 
-    /* Something happened to these hosts. Returns at once, from any thread; `done`, when not NULL, is called exactly once
-     * for each host, also when the queue is full (as SILENT) and for DOWN. */
+    /* Something happened to these hosts. Returns at once, from any thread; `done`, when not NULL, is called exactly
+     * once for each host, also when the queue is full (as SILENT) and for DOWN. */
     void (*hosts_event)(void *plugin, const ClusterPluginHost hosts[], size_t n, ClusterPluginEvent event,
                         ClusterPluginDone done, void *closure);
 
-    /* Marks the candidates that may run a VM which does (or does not) require trust, by the cached verdicts: memory only,
-     * never blocks. It ranks and explains; the placement's transaction decides. Any thread. */
+    /* Marks the candidates that may run a VM which does (or does not) require trust, by the cached verdicts: memory
+     * only, never blocks. It ranks and explains; the placement's transaction decides. Any thread. */
     void (*filter_hosts)(void *plugin, bool requires_trust, ClusterPluginCandidate candidates[], size_t n);
 
-    /* May the cluster be changed like this? before == NULL: created; after == NULL: removed. Memory only. Any thread. */
+    /* May the cluster be changed like this? before == NULL: created; after == NULL: removed. Memory only. Any thread.
+     */
     ClusterPluginJudgement (*cluster_check)(void *plugin, const ClusterPluginCluster *before,
                                             const ClusterPluginCluster *after, char *text, size_t text_size);
 

@@ -1,11 +1,11 @@
 /*
  * store.h: the connections to PostgreSQL. Only files of store/ call libpq.
  *
- * A Store is a pool of sessions, shared by all threads. A call takes a session, sends one statement with its parameters,
- * waits for the answer up to the deadline, and gives the session back: one statement is one transaction. Statements that
- * fail with 40001 or 40P01 (serialization, deadlock) are sent again, at most 5 times. A session whose deadline passed is closed.
- * SQLSTATEs of the schema's own refusals become FAULT_REFUSED (TP409), FAULT_NOT_FOUND (TP404), FAULT_INVALID (TP400), with
- * PostgreSQL's message as the text; connection errors FAULT_UNAVAILABLE.
+ * A Store is a pool of sessions, shared by all threads. A call takes a session, sends one statement with its
+ * parameters, waits for the answer up to the deadline, and gives the session back: one statement is one transaction.
+ * Statements that fail with 40001 or 40P01 (serialization, deadlock) are sent again, at most 5 times. A session whose
+ * deadline passed is closed. SQLSTATEs of the schema's own refusals become FAULT_REFUSED (TP409), FAULT_NOT_FOUND
+ * (TP404), FAULT_INVALID (TP400), with PostgreSQL's message as the text; connection errors FAULT_UNAVAILABLE.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -18,9 +18,9 @@ typedef struct Store Store;
 typedef struct StoreResult StoreResult;
 
 typedef struct {
-    const char *conninfo;   /* libpq connection string */
-    unsigned sessions;      /* at most this many */
-    unsigned deadline_ms;   /* of one call, the wait for a session included */
+    const char *conninfo; /* libpq connection string */
+    unsigned sessions;    /* at most this many */
+    unsigned deadline_ms; /* of one call, the wait for a session included */
 } StoreSettings;
 
 /* Connects one session to see that it works. Thread: any. */

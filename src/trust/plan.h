@@ -8,19 +8,19 @@
 
 /* A host that may receive VMs: already filtered by the caller for cluster, status `up` and connection. */
 typedef struct {
-    const char *id;       /* the caller's */
-    const char *cluster;  /* id */
-    bool is_trusted;      /* verdict trusted and fresh */
-    int64_t free_mib;     /* memory, less VMs that run there and that are on their way there */
-    unsigned incoming;    /* migrations towards it that are under way */
+    const char *id;      /* the caller's */
+    const char *cluster; /* id */
+    bool is_trusted;     /* verdict trusted and fresh */
+    int64_t free_mib;    /* memory, less VMs that run there and that are on their way there */
+    unsigned incoming;   /* migrations towards it that are under way */
 } PlanTarget;
 
 typedef struct {
     const char *id;
-    const char *source;   /* host id */
+    const char *source; /* host id */
     const char *cluster;
     int64_t memory_mib;
-    int priority;         /* higher goes first */
+    int priority; /* higher goes first */
     bool requires_trust;
     const char *const *excluded; /* hosts that were tried in vain; NULL-terminated, may be NULL */
 } PlanVm;
@@ -44,11 +44,11 @@ typedef struct {
 } PlanSource;
 
 /*
- * Plans one round: VMs in order of priority (highest first, then by memory, largest first, then by id), each to the target
- * with most free memory that fits, in its own cluster, trusted where the VM requires it, neither its source nor excluded, and
- * within the limits. VMs whose source or all fitting targets are at the limit are left out of the round (they come later);
- * VMs for which no target could ever fit now are returned with target NULL and the reason.
- * Returns PlanMove elements; free with g_array_unref. Borrows everything.
+ * Plans one round: VMs in order of priority (highest first, then by memory, largest first, then by id), each to the
+ * target with most free memory that fits, in its own cluster, trusted where the VM requires it, neither its source nor
+ * excluded, and within the limits. VMs whose source or all fitting targets are at the limit are left out of the round
+ * (they come later); VMs for which no target could ever fit now are returned with target NULL and the reason. Returns
+ * PlanMove elements; free with g_array_unref. Borrows everything.
  */
 GArray *plan_evacuation(const PlanVm vms[], size_t n_vms, const PlanTarget targets[], size_t n_targets,
                         const PlanSource sources[], size_t n_sources, PlanLimits limits);
