@@ -1,0 +1,30 @@
+/* actions.h: start, stop and migrate a domain. Every call blocks: worker threads only. */
+#ifndef VIRT_ACTIONS_H
+#define VIRT_ACTIONS_H
+
+#include "virt/connection.h"
+
+/* A transient domain (hosts keep no definition). FAULT_REFUSED with libvirt's text when the host cannot;
+ * FAULT_UNAVAILABLE when the connection broke (what became of it is not known). */
+bool virt_start(VirtConnection *connection, const char *xml, GError **error);
+/* Destroys, or asks the guest to shut down. A domain that is not there is FAULT_NOT_FOUND. */
+bool virt_stop(VirtConnection *connection, const char *uuid, bool gracefully, GError **error);
+/* Does the domain run there? */
+bool virt_is_running(VirtConnection *connection, const char *uuid, bool *running, GError **error);
+
+typedef struct {
+    const char *uuid;
+    const char *target_xml;   /* the manager's definition (rule HOSTILE) */
+    unsigned deadline_s;      /* then the job is aborted; the VM stays where it is */
+    unsigned bandwidth_mib_s; /* 0: libvirt's default */
+} VirtMigration;
+
+/* Direct (not peer-to-peer), live, encrypted (VIR_MIGRATE_LIVE | VIR_MIGRATE_TLS), by the manager as the client of
+ * both. FAULT_REFUSED: this VM cannot migrate at all (no target will do; libvirt codes 55, 81 …); FAULT_DEADLINE:
+ * aborted at the deadline; FAULT_UNAVAILABLE: a connection broke; FAULT_FAILED: this target or attempt failed. In all
+ * of these the VM runs at the source as far as libvirt knows; after FAULT_UNAVAILABLE the caller must look. `*cancel`
+ * set to true by another thread aborts (checked every 250 ms), may be NULL. */
+bool virt_migrate(VirtConnection *source, VirtConnection *target, const VirtMigration *migration,
+                  const volatile int *cancel, GError **error);
+
+#endif

@@ -1,0 +1,43 @@
+/* domain_xml.h: the manager's own definition of a VM as libvirt's XML. Pure. */
+#ifndef VIRT_DOMAIN_XML_H
+#define VIRT_DOMAIN_XML_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct {
+    const char *source; /* absolute path, or nbd://HOST:PORT/EXPORT */
+    const char *format;
+    const char *bus;
+    bool readonly;
+} VirtDisk;
+
+typedef struct {
+    const char *network;
+    const char *mac;
+    const char *model;
+} VirtNic;
+
+typedef struct {
+    const char *uuid;
+    const char *name;
+    const char *type;     /* kvm or qemu */
+    const char *emulator; /* NULL: libvirt's choice */
+    int64_t memory_mib;
+    int cpus;
+    const char *display; /* vnc, spice, none */
+    const VirtDisk *disks;
+    size_t n_disks;
+    const VirtNic *nics;
+    size_t n_nics;
+} VirtDefinition;
+
+/* The same bytes for the same definition, on start and as the target's XML of a migration: QEMU's ABI follows from them
+ * (controllers and addresses are left to libvirt, which assigns them in order). g_free. Error FAULT_INVALID names the
+ * disk or NIC. */
+char *virt_domain_xml(const VirtDefinition *definition, GError **error);
+/* Is this a disk source that virt_domain_xml takes? */
+bool virt_disk_source_is_valid(const char *source, GError **error);
+
+#endif
