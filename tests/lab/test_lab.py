@@ -10,7 +10,7 @@ from lab import HERE, Lab, wait_until, within
 
 @pytest.fixture(scope='module')
 def lab():
-    lab = Lab('tplabtest', '10.98.0')
+    lab = Lab(os.environ.get('TRUSTPOOL_LAB', 'tptest') + 'lab', '10.98.0')
     try:
         lab.up()
         yield lab
@@ -200,7 +200,7 @@ def test_a_forwarded_port_leads_from_loopback_into_the_managers_namespace(lab, t
 
 def test_down_removes_a_half_started_lab_and_nothing_else(lab, tmp_path):
     """Here up stops half way, at the first question about QEMU."""
-    half = Lab('tplabhalf', '10.98.0')
+    half = Lab(os.environ.get('TRUSTPOOL_LAB', 'tptest') + 'hlf', '10.98.0')
     half.down()
     broken = tmp_path / 'virsh'
     broken.write_text('#!/bin/sh\ncase "$*" in *domcapabilities*) exit 1;; *) exec /usr/bin/virsh "$@";; esac\n')
@@ -209,9 +209,9 @@ def test_down_removes_a_half_started_lab_and_nothing_else(lab, tmp_path):
     assert failed.returncode == 1 and 'QEMU of host 1 does not answer' in failed.stderr, failed
     half.disk('left-open')
     half.down()
-    assert 'tplabhalf' not in subprocess.run(['ip', 'netns', 'list'], capture_output=True, text=True).stdout
-    assert not os.path.exists(half.folder) and not os.path.exists('/etc/netns/tplabhalf-mgr')
-    assert 'tplabhalf' not in subprocess.run(['ps', '-eo', 'args'], capture_output=True, text=True).stdout
+    assert half.pfx not in subprocess.run(['ip', 'netns', 'list'], capture_output=True, text=True).stdout
+    assert not os.path.exists(half.folder) and not os.path.exists('/etc/netns/%s-mgr' % half.pfx)
+    assert half.pfx not in subprocess.run(['ps', '-eo', 'args'], capture_output=True, text=True).stdout
     assert virsh(lab, 1, 'hostname').stdout.strip() == 'h1'
 
 
