@@ -1,0 +1,248 @@
+#include "manager/migration.h"
+#include "manager/crash_point.h"
+#include "manager/workers.h"
+#include "store/evacuations.h"
+#include "trust/fault.h"
+#include "virt/actions.h"
+#include "virt/domain_xml.h"
+#include <pthread.h>
+#include <string.h>
+
+/* After a connection has broken, libvirt needs up to a second to remove the half-made copy (measured: libvirt 9.0.0);
+ * and the record is tried again for as long as a restart of the database takes. */
+#define SETTLE_MS 2000
+#define RECORD_TRIES 30
+#define RECORD_PAUSE_MS 1000
+
+struct Migrations {
+    const Config *config;
+    Store *store;
+    Watch *watch;
+    Workers *workers;
+    volatile int cancel;
+    pthread_mutex_t lock; /* guards `running`; a leaf */
+    GPtrArray *running;   /* of Move, borrowed */
+    void (*ended)(void *closure);
+    void *ended_closure;
+};
+
+typedef struct {
+    Migrations *migrations;
+    Move *move;
+} Job;
+
+void
+move_free(Move *move)
+{
+    if (!move)
+        return;
+    g_free(move->operation);
+    g_free(move->vm);
+    g_free(move->source);
+    g_free(move->target);
+    g_free(move);
+}
+
+char *
+vm_definition_xml(const Config *config, const Vm *vm, GError **error)
+{
+    g_autofree VirtDisk *disks = g_new0(VirtDisk, vm->disks->len);
+    g_autofree VirtNic *nics = g_new0(VirtNic, vm->nics->len);
+    VirtDefinition definition = {.uuid = vm->id,
+                                 .name = vm->name,
+                                 .type = config->domain_type,
+                                 .memory_mib = vm->memory_mib,
+                                 .cpus = vm->cpus,
+                                 .display = vm->display,
+                                 .disks = disks,
+                                 .n_disks = vm->disks->len,
+                                 .nics = nics,
+                                 .n_nics = vm->nics->len};
+
+    for (unsigned i = 0; i < vm->disks->len; i++) {
+        const VmDisk *disk = g_ptr_array_index(vm->disks, i);
+        disks[i] = (VirtDisk){disk->source, disk->format, disk->bus, disk->readonly};
+    }
+    for (unsigned i = 0; i < vm->nics->len; i++) {
+        const VmNic *nic = g_ptr_array_index(vm->nics, i);
+        nics[i] = (VirtNic){nic->network, nic->mac, nic->model};
+    }
+    return virt_domain_xml(&definition, error);
+}
+
+static bool
+migrate(Migrations *migrations, const Move *move, GError **error)
+{
+    g_autoptr(Vm) vm = vm_get(migrations->store, move->vm, error);
+    g_autofree char *xml = vm ? vm_definition_xml(migrations->config, vm, error) : NULL;
+    g_autoptr(VirtConnection) target =
+        xml ? watch_connection(migrations->watch, move->target, move->target_generation, error) : NULL;
+    g_autoptr(VirtConnection) source = target ? watch_connection(migrations->watch, move->source, 0, error) : NULL;
+    VirtMigration migration = {move->vm, xml, migrations->config->evacuation_deadline_s, 0};
+
+    if (!source)
+        return false;
+    crash_point_soon("during_migration", 150);
+    return virt_migrate(source, target, &migration, &migrations->cancel, error);
+}
+
+/* On which side is it? Asks whichever connection there is. */
+static bool
+runs_on(Migrations *migrations, const char *host, const char *vm, bool *running)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(VirtConnection) connection = watch_connection(migrations->watch, host, 0, &error);
+
+    return connection && virt_is_running(connection, vm, running, &error);
+}
+
+typedef enum { END_DONE, END_FAILED, END_OPEN } End;
+
+/* A connection broke under the migration: libvirt is the truth about where the VM is. */
+static End
+look_for_vm(Migrations *migrations, const Move *move)
+{
+    bool at_source = false, at_target = false;
+    bool source_says, target_says;
+
+    g_usleep(SETTLE_MS * 1000);
+    source_says = runs_on(migrations, move->source, move->vm, &at_source);
+    target_says = runs_on(migrations, move->target, move->vm, &at_target);
+    if (source_says && at_source)
+        return END_FAILED;
+    if (target_says && at_target && source_says)
+        return END_DONE;
+    return target_says && !at_target ? END_FAILED : END_OPEN;
+}
+
+/* What the administrator must know of a VM that was not moved. */
+static bool
+record_failure(Migrations *migrations, const Move *move, const GError *cause, GError **error)
+{
+    if (!move->evacuation)
+        return true;
+    if (g_error_matches(cause, FAULT, FAULT_REFUSED))
+        return evacuation_stays(migrations->store, move->source, move->vm, cause->message, error);
+    return evacuation_tried(migrations->store, move->source, move->vm, move->target, cause->message, error);
+}
+
+static void
+record(Migrations *migrations, const Move *move, End end, const GError *cause)
+{
+    for (unsigned i = 0; i < RECORD_TRIES; i++) {
+        g_autoptr(GError) error = NULL;
+        if ((end == END_DONE || record_failure(migrations, move, cause, &error)) &&
+            operation_end(migrations->store, move->operation, end == END_DONE, cause ? cause->message : "", &error))
+            return;
+        g_warning("the end of VM %s's migration is not recorded yet: %s", move->vm, error->message);
+        g_usleep(RECORD_PAUSE_MS * 1000);
+    }
+}
+
+static void
+forget(Migrations *migrations, Move *move)
+{
+    pthread_mutex_lock(&migrations->lock);
+    g_ptr_array_remove_fast(migrations->running, move);
+    pthread_mutex_unlock(&migrations->lock);
+    move_free(move);
+}
+
+static void
+run(void *closure)
+{
+    g_autofree Job *job = closure;
+    Migrations *migrations = job->migrations;
+    Move *move = job->move;
+    g_autoptr(GError) error = NULL;
+    End end = migrate(migrations, move, &error) ? END_DONE : END_FAILED;
+
+    if (end == END_FAILED) {
+        g_message("migration of VM %s from host %s to host %s: %s", move->vm, move->source, move->target,
+                  error->message);
+        if (g_error_matches(error, FAULT, FAULT_UNAVAILABLE))
+            end = look_for_vm(migrations, move);
+    }
+    crash_point("migrated_before_record");
+    if (end != END_OPEN)
+        record(migrations, move, end, error);
+    forget(migrations, move);
+    if (migrations->ended)
+        migrations->ended(migrations->ended_closure);
+}
+
+Migrations *
+migrations_new(const Config *config, Store *store, Watch *watch)
+{
+    Migrations *migrations = g_new0(Migrations, 1);
+
+    migrations->config = config;
+    migrations->store = store;
+    migrations->watch = watch;
+    migrations->workers = workers_new("migration", config->migration_workers, 1000);
+    migrations->running = g_ptr_array_new();
+    pthread_mutex_init(&migrations->lock, NULL);
+    return migrations;
+}
+
+void
+migrations_free(Migrations *migrations)
+{
+    if (!migrations)
+        return;
+    __atomic_store_n(&migrations->cancel, 1, __ATOMIC_SEQ_CST);
+    workers_free(migrations->workers);
+    g_ptr_array_free(migrations->running, TRUE);
+    pthread_mutex_destroy(&migrations->lock);
+    g_free(migrations);
+}
+
+void
+migrations_on_end(Migrations *migrations, void (*ended)(void *closure), void *closure)
+{
+    migrations->ended = ended;
+    migrations->ended_closure = closure;
+}
+
+void
+migrations_push(Migrations *migrations, Move *move)
+{
+    Job *job = g_new(Job, 1);
+
+    *job = (Job){migrations, move};
+    pthread_mutex_lock(&migrations->lock);
+    g_ptr_array_add(migrations->running, move);
+    pthread_mutex_unlock(&migrations->lock);
+    if (!workers_push(migrations->workers, run, job)) {
+        g_autoptr(GError) error = g_error_new(FAULT, FAULT_UNAVAILABLE, "too many migrations wait for a worker");
+        record(migrations, move, END_FAILED, error);
+        forget(migrations, move);
+        g_free(job);
+    }
+}
+
+static unsigned
+count(Migrations *migrations, const char *host, bool outgoing)
+{
+    unsigned n = 0;
+
+    pthread_mutex_lock(&migrations->lock);
+    for (unsigned i = 0; i < migrations->running->len; i++) {
+        const Move *move = g_ptr_array_index(migrations->running, i);
+        n += strcmp(outgoing ? move->source : move->target, host) == 0;
+    }
+    pthread_mutex_unlock(&migrations->lock);
+    return n;
+}
+
+unsigned
+migrations_from(Migrations *migrations, const char *host)
+{
+    return count(migrations, host, true);
+}
+
+unsigned
+migrations_to(Migrations *migrations, const char *host)
+{
+    return count(migrations, host, false);
+}
