@@ -97,7 +97,7 @@ class Suite:
 
     def run(self):
         """(passed, failures)"""
-        env = dict(os.environ, TRUSTPOOL_PREFIX=INSTALLED, TRUSTPOOL_BUILD=BUILD, TRUSTPOOL_LAB=PREFIX, **self.environment)
+        env = dict(os.environ, TRUSTPOOL_PREFIX=INSTALLED, TRUSTPOOL_BUILD=BUILD, TRUSTPOOL_TEST_LAB=PREFIX, **self.environment)
         with open(self.log, 'w') as log:
             process = subprocess.Popen(self.command, cwd=TOP, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                        start_new_session=True)
@@ -148,7 +148,7 @@ def build(name, compiler, *options):
     """Configures and makes everything, tests included, in build/NAME; one test."""
     folder = os.path.join(TOP, 'build', name)
     script = '''set -e
-        [ -x configure ] && [ configure -nt configure.ac ] || autoreconf -fi
+        if [ ! -x configure ] || [ configure.ac -nt configure ]; then autoreconf -fi; fi
         mkdir -p "$0"; cd "$0"
         ../../configure CC=%s --enable-werror "$@"
         make -j2 all

@@ -71,6 +71,11 @@ class Lab:
         self.sh('up')
         self.tpm('up')
 
+    def heal(self):
+        """As after up(), whatever a test did to it."""
+        self.sh('heal')
+        self.tpm('up')
+
     def down(self):
         self.sh('down')
 

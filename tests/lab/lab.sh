@@ -10,6 +10,7 @@
 #   lab.sh freeze I | thaw I       stop libvirtd of host I in its tracks (its port still accepts) | let it go on
 #   lab.sh cut I | join I          unplug | replug host I's network
 #   lab.sh deny I OP [off] | slow I OP SECS|0   hook knobs of host I (OP: prepare, migrate, start, ...)
+#   lab.sh heal                    every host on, thawed, joined, with its libvirtd, without knobs and without guests
 #   lab.sh uri I [tls|unix]        tls: as the manager connects; unix: from this machine, past every check
 #   lab.sh disk NAME [MiB]         serve a writable disk over NBD (kept if it is there); prints its URL
 #   lab.sh vmxml NAME [plain|disk|busy|pinned|unsafe] [MiB]   a VM's XML on stdout, to try libvirt without a manager
@@ -154,6 +155,12 @@ freeze() { stopd "$1" STOP; }; thaw() { stopd "$1" CONT; }
 crash() { local p; p=$(initpid "$1") || return 0; alive "$1" && kill -KILL "$p"
   for _ in $(seq 500); do [ -e "/proc/$p" ] || break; sleep 0.02; done; rm -f "$LAB/h$1/init.pid"; }
 
+heal() { local i u n; for i in $(seq "$N"); do u=$(uri "$i" unix)
+    rm -f "$LAB/h$i/etc/hooks/"{deny,slow}-*; ip -n "$PFX-mgr" link set "v$i" up
+    if alive "$i"; then stopd "$i" CONT 2>/dev/null || true; timeout 10 virsh -q -c "$u" uri >/dev/null 2>&1 || startd "$i"
+    else boot "$i"; fi
+    for n in $(virsh -q -c "$u" list --uuid); do virsh -q -c "$u" destroy "$n" >/dev/null 2>&1 || true; done; done; }
+
 disk() { # one qemu-nbd per disk; any number of clients, since a migration opens it twice
   local f=$LAB/storage/$1.raw port
   [[ $1 =~ ^[A-Za-z0-9._-]{1,64}$ ]] || die "disk: odd name '$1'"
@@ -233,12 +240,12 @@ busyimage() { [ ! -e "$1" ] || return 0; mkdir -p "${1%/*}"; truncate -s 8M "$1"
 
 cmd=${1:-}; shift || true
 case $cmd in
-  up|down|status|mgr|boot|crash|stopd|startd|freeze|thaw|uri|disk|vmxml|forward) $cmd "$@";;
+  up|down|status|mgr|boot|crash|stopd|startd|freeze|thaw|heal|uri|disk|vmxml|forward) $cmd "$@";;
   __init) init "$1";;
   exec) inhost "$@";;
   deny) if [ "${3:-on}" = off ]; then rm -f "$LAB/h$1/etc/hooks/deny-$2"; else : >"$LAB/h$1/etc/hooks/deny-$2"; fi;;
   slow) if [ "${3:-0}" = 0 ]; then rm -f "$LAB/h$1/etc/hooks/slow-$2"; else echo "$3" >"$LAB/h$1/etc/hooks/slow-$2"; fi;;
   cut) ip -n "$PFX-mgr" link set "v$1" down;;
   join) ip -n "$PFX-mgr" link set "v$1" up;;
-  *) sed -n '2,23p' "$SELF"; exit 2;;
+  *) sed -n '2,24p' "$SELF"; exit 2;;
 esac

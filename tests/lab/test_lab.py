@@ -10,7 +10,7 @@ from lab import HERE, Lab, wait_until, within
 
 @pytest.fixture(scope='module')
 def lab():
-    lab = Lab(os.environ.get('TRUSTPOOL_LAB', 'tptest') + 'lab', '10.98.0')
+    lab = Lab(os.environ.get('TRUSTPOOL_TEST_LAB', 'tptest') + 'lab', '10.98.0')
     try:
         lab.up()
         yield lab
@@ -176,6 +176,20 @@ def test_the_attestation_server_fails_as_told(lab):
     assert lab.poll('h1') == {'h1': 'trusted'}
 
 
+def test_heal_undoes_what_was_done_to_hosts(lab):
+    lab.create(1, 'left')
+    lab.sh('deny', 1, 'prepare')
+    lab.sh('cut', 1)
+    lab.sh('freeze', 2)
+    lab.sh('crash', 3)
+    lab.tpm('knob', '{"fail": 500}')
+    lab.heal()
+    assert [virsh(lab, i, 'list', '--name').stdout.strip() for i in lab.hosts] == ['', '', '']
+    lab.create(2, 'guest')
+    assert virsh(lab, 2, 'migrate', '--live', '--tls', 'guest', lab.sh('uri', 1)).returncode == 0
+    assert set(lab.poll('h1', 'h2', 'h3').values()) == {'trusted'}
+
+
 def test_the_attestation_servers_certificate_has_a_ca_of_its_own(lab):
     url = 'https://%s.2:8443/' % lab.net
     for ca, status in (('/pki/control/cacert.pem', 60), ('/attest/cacert.pem', 0)):
@@ -200,7 +214,7 @@ def test_a_forwarded_port_leads_from_loopback_into_the_managers_namespace(lab, t
 
 def test_down_removes_a_half_started_lab_and_nothing_else(lab, tmp_path):
     """Here up stops half way, at the first question about QEMU."""
-    half = Lab(os.environ.get('TRUSTPOOL_LAB', 'tptest') + 'hlf', '10.98.0')
+    half = Lab(os.environ.get('TRUSTPOOL_TEST_LAB', 'tptest') + 'hlf', '10.98.0')
     half.down()
     broken = tmp_path / 'virsh'
     broken.write_text('#!/bin/sh\ncase "$*" in *domcapabilities*) exit 1;; *) exec /usr/bin/virsh "$@";; esac\n')

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A software TPM 2.0 for each host of lab.sh, and the attestation server (attestd.py) that verifies them.
 # Needs root, a running lab (same PFX, LAB, NET, N), and the packages of tests/packages.
-#   tpm.sh up [ARG..] | down       TPMs, enrolment, policy and server for all hosts | stop server and TPMs
+#   tpm.sh up [ARG..] | down       TPMs, enrolment, policy and server for all hosts, without knobs (again: measured anew) | stop server and TPMs
 #   tpm.sh start I | stop I [SIG]  power host I's TPM on (a measured boot) | kill it (SIG: STOP freezes, CONT thaws)
 #   tpm.sh reboot I                stop + start: PCRs cleared and measured again, keys kept (also after lab.sh boot I)
 #   tpm.sh wipe I                  stop, and forget keys and seeds: the next start is another TPM
@@ -90,9 +90,9 @@ poll() { local h; h=$(printf '"%s",' "$@")
     "https://$NET.2:8443/AttestationService/resources/PollHosts"; echo; }
 why() { grep "\"host\": \"$1\"" "$ATT/verdicts.log" | tail -1; }
 up() { local i c p=; mkdir -p "$ATT/enrolled"; chmod 755 "$ATT"
-  for c in $COMPONENTS; do [ -e "$ATT/good-${c#*:}" ] || sha "${FILE[${c#*:}]}" >"$ATT/good-${c#*:}"; done; policy
+  for c in $COMPONENTS; do [ -e "$ATT/good-${c#*:}" ] || sha "${FILE[${c#*:}]}" >"$ATT/good-${c#*:}"; done; policy; rm -f "$ATT/knobs.json"
   for i in $(seq "$N"); do { reboot "$i"; [ -e "$ATT/enrolled/h$i.json" ] || enrol "$i"; } & p+=" $!"; done
-  for i in $p; do wait "$i"; done; serve "$@"; }
+  for i in $p; do wait "$i"; done; serve "$@"; plug; }
 down() { local i; unserve; for i in $(seq "$N"); do stop "$i"; done; ip netns del "$PFX-att" 2>/dev/null || true; }
 
 c=${1:-}; shift || true
