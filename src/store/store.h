@@ -6,6 +6,11 @@
  * Statements that fail with 40001 or 40P01 (serialization, deadlock) are sent again, at most 5 times. A session whose
  * deadline passed is closed. SQLSTATEs of the schema's own refusals become FAULT_REFUSED (TP409), FAULT_NOT_FOUND
  * (TP404), FAULT_INVALID (TP400), with PostgreSQL's message as the text; connection errors FAULT_UNAVAILABLE.
+ *
+ * When the connection breaks while a statement is under way, nobody knows whether it was committed. store_call reports
+ * it as FAULT_UNAVAILABLE; store_call_again sends the statement once more on a fresh session, and is for statements
+ * that change nothing when they come a second time: reads, and functions that know the caller's ids (operations,
+ * questions, generations).
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -33,6 +38,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_free)
 StoreResult *store_call(Store *store, GError **error, const char *sql, unsigned n, const char *const params[]);
 /* The same for statements whose rows nobody reads. */
 bool store_run(Store *store, GError **error, const char *sql, unsigned n, const char *const params[]);
+/* The same for statements that may come twice: sent again, once, when the connection broke. */
+StoreResult *store_call_again(Store *store, GError **error, const char *sql, unsigned n, const char *const params[]);
+bool store_run_again(Store *store, GError **error, const char *sql, unsigned n, const char *const params[]);
 void store_result_free(StoreResult *result);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(StoreResult, store_result_free)
 
