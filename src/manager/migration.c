@@ -61,7 +61,7 @@ vm_definition_xml(const Config *config, const Vm *vm, GError **error)
 
     for (unsigned i = 0; i < vm->disks->len; i++) {
         const VmDisk *disk = g_ptr_array_index(vm->disks, i);
-        disks[i] = (VirtDisk){disk->source, disk->format, disk->bus, disk->readonly};
+        disks[i] = (VirtDisk){disk->source, disk->format, disk->bus, disk->readonly, disk->bootable};
     }
     for (unsigned i = 0; i < vm->nics->len; i++) {
         const VmNic *nic = g_ptr_array_index(vm->nics, i);

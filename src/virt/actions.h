@@ -22,8 +22,10 @@ typedef struct {
 /* Direct (not peer-to-peer), live, encrypted (VIR_MIGRATE_LIVE | VIR_MIGRATE_TLS), by the manager as the client of
  * both. FAULT_REFUSED: this VM cannot migrate at all (no target will do; libvirt codes 55, 81 …); FAULT_DEADLINE:
  * aborted at the deadline; FAULT_UNAVAILABLE: a connection broke; FAULT_FAILED: this target or attempt failed. In all
- * of these the VM runs at the source as far as libvirt knows; after FAULT_UNAVAILABLE the caller must look. `*cancel`
- * set to true by another thread aborts (checked every 250 ms), may be NULL. */
+ * of these the VM runs at the source as far as libvirt knows; after FAULT_UNAVAILABLE the caller must look.
+ * FAULT_NOT_FOUND: the domain is not at the source. `*cancel` set to true by another thread (g_atomic_int_set) aborts
+ * with FAULT_FAILED (looked at every 250 ms); may be NULL. A source or target that falls silent ends the call by its
+ * keepalive. */
 bool virt_migrate(VirtConnection *source, VirtConnection *target, const VirtMigration *migration,
                   const volatile int *cancel, GError **error);
 

@@ -8,15 +8,16 @@
 
 typedef struct {
     const char *source; /* absolute path, or nbd://HOST:PORT/EXPORT */
-    const char *format;
-    const char *bus;
+    const char *format; /* raw or qcow2 */
+    const char *bus;    /* virtio, ide, scsi or sata */
     bool readonly;
+    bool bootable; /* bootable disks are tried in their order; with none marked the firmware decides */
 } VirtDisk;
 
 typedef struct {
-    const char *network;
+    const char *network; /* name of a libvirt network on the host */
     const char *mac;
-    const char *model;
+    const char *model; /* virtio, e1000 or rtl8139 */
 } VirtNic;
 
 typedef struct {
@@ -34,10 +35,10 @@ typedef struct {
 } VirtDefinition;
 
 /* The same bytes for the same definition, on start and as the target's XML of a migration: QEMU's ABI follows from them
- * (controllers and addresses are left to libvirt, which assigns them in order). g_free. Error FAULT_INVALID names the
- * disk or NIC. */
+ * (addresses are left to libvirt, which assigns them in order). g_free. Error FAULT_INVALID names the VM's field, or
+ * the disk or NIC, counted from 0. */
 char *virt_domain_xml(const VirtDefinition *definition, GError **error);
-/* Is this a disk source that virt_domain_xml takes? */
+/* Is this a disk source that virt_domain_xml takes? FAULT_INVALID. */
 bool virt_disk_source_is_valid(const char *source, GError **error);
 
 #endif
