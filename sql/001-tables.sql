@@ -37,10 +37,13 @@ create table hosts (
     reason text not null default '',            -- untrusted, not_attested, expired, identity, connection …, '' when there is none
     detail text not null default '',            -- a sentence for the administrator
     activating boolean not null default false,  -- an administrator's activation waits for its answer
+    distrusted boolean not null default false,  -- an `untrusted` answer that no activation answered `trusted` has cleared yet
+    fenced boolean not null default false,      -- confirmed dead; when it comes back its domains are looked at for copies
     -- the connection (rules IDENTITY and NEWEST)
     libvirt_uuid uuid unique,                   -- pinned at the first connect
     generation bigint not null default 0,       -- number of the present or last connection
     connected boolean not null default false,
+    listed boolean not null default false,      -- its domains were compared since it connected: until then nothing is placed
     connected_question bigint not null default 0, -- answers to questions up to this one are about an earlier connection
     memory_mib bigint not null default 0,
     cpus integer not null default 0,
@@ -54,11 +57,10 @@ create table hosts (
     unanswered_since timestamptz,               -- first question that the service answered without this host
     turned_bad_at timestamptz,                  -- when a verdict last made it non-operational (rule CALM)
     created_at timestamptz not null default clock_timestamp()
-);
+) with (fillfactor = 50); -- every answer rewrites its row: room for that on the same page, and no index on what it changes
 create unique index hosts_address on hosts (lower(address));
 create unique index hosts_attestation_id on hosts (lower(attestation_id));
 create index hosts_cluster on hosts (cluster_id);
-create index hosts_asked on hosts (asked_at nulls first);
 
 create table instance_types (
     id uuid primary key default gen_random_uuid(),
@@ -156,6 +158,8 @@ create table evacuations (
     opened_at timestamptz not null default clock_timestamp(),
     not_before timestamptz not null default clock_timestamp(), -- host_grace
     held boolean not null default false,   -- waits for an administrator (rule CALM)
+    released boolean not null default false, -- an administrator let it go on: not held again
+    leave_running boolean not null default false, -- maintenance: VMs that cannot move may stay
     waiting_reported boolean not null default false -- the event that there is no target has been written
 );
 
@@ -165,6 +169,7 @@ create table evacuation_vms (
     vm_id uuid not null references vms on delete cascade,
     tried uuid[] not null default '{}',    -- targets that failed
     stays text,                            -- why it stays; it has been reported
+    retry boolean not null default false,  -- it stays because targets failed: a host that comes up is one more
     primary key (host_id, vm_id)
 );
 
@@ -179,8 +184,13 @@ create table operations (
     begun_at timestamptz not null default clock_timestamp(),
     ended_at timestamptz,
     outcome text check (outcome in ('done', 'failed')),
-    detail text not null default ''
+    detail text not null default '',
+    gone uuid[] not null default '{}',     -- hosts that said during the operation that the domain stopped there
+    seen uuid[] not null default '{}',     -- after a restart: hosts that list it as running,
+    seen_paused uuid[] not null default '{}', -- as paused,
+    missing uuid[] not null default '{}'   -- or not at all
 );
+create index operations_vm on operations (vm_id);
 create index operations_open on operations (begun_at) where ended_at is null;
 
 -- Domains that the manager did not place: reported once, never touched (rule HOSTILE).
