@@ -57,7 +57,10 @@ start_parts(Manager *manager, const char *conninfo, GError **error)
     const Config *config = manager->config;
     static const WatchListener listener = {host_is_up, host_is_down};
     WatchSettings watch = {
-        .virt = {config->transport, config->pki_dir, config->keepalive_interval_s, config->keepalive_count},
+        .virt = {.transport = config->transport,
+                 .pki_dir = config->pki_dir,
+                 .keepalive_interval = config->keepalive_interval_s,
+                 .keepalive_count = config->keepalive_count},
         .openers = config->openers,
         .open_deadline_s = config->open_deadline_s,
         .retry_min_ms = config->retry_min_ms,
