@@ -140,7 +140,7 @@ start_rest(Daemon *daemon, GError **error)
     g_autofree char *directory = g_build_filename(config->state_dir, "tls", NULL);
     g_autofree char *own_certificate = g_build_filename(directory, "cert.pem", NULL);
     g_autofree char *own_key = g_build_filename(directory, "key.pem", NULL);
-    g_autofree char *password = g_build_filename(config->state_dir, "first-password", NULL);
+    g_autofree char *password = g_build_filename(config->state_dir, "admin-password", NULL);
     bool own = *config->tls_cert_file == '\0';
     RestSettings settings = {config->listen_address, config->listen_port, own ? own_certificate : config->tls_cert_file,
                              own ? own_key : config->tls_key_file, XSD_DIR "/api.xsd"};
