@@ -7,6 +7,7 @@
 #include "store/schema.h"
 #include "store/store.h"
 #include "trust/fault.h"
+#include "virt/connection.h"
 #include "virt/loop.h"
 #include <curl/curl.h>
 #include <errno.h>
@@ -26,6 +27,7 @@
 #endif
 
 #define EXIT_USAGE 2
+#define CLOSE_MS 3000 /* a connection to a silent host may not hold up the end */
 
 typedef struct {
     char *config_path;
@@ -174,6 +176,8 @@ stop(Daemon *daemon)
     manager_free(daemon->manager);
     store_free(daemon->store);
     private_server_stop(daemon->server);
+    virt_connections_wait(CLOSE_MS);
+    virt_loop_stop();
     config_free(daemon->config);
 }
 

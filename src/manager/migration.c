@@ -115,11 +115,11 @@ look_for_vm(Migrations *migrations, const Move *move)
     return target_says && !at_target ? END_FAILED : END_OPEN;
 }
 
-/* What the administrator must know of a VM that was not moved. */
+/* What the administrator must know of a VM that was not moved. That the manager stops is no fault of the target's. */
 static bool
 record_failure(Migrations *migrations, const Move *move, const GError *cause, GError **error)
 {
-    if (!move->evacuation)
+    if (!move->evacuation || g_atomic_int_get(&migrations->cancel))
         return true;
     if (g_error_matches(cause, FAULT, FAULT_REFUSED))
         return evacuation_stays(migrations->store, move->source, move->vm, cause->message, error);
@@ -190,7 +190,7 @@ migrations_free(Migrations *migrations)
 {
     if (!migrations)
         return;
-    __atomic_store_n(&migrations->cancel, 1, __ATOMIC_SEQ_CST);
+    g_atomic_int_set(&migrations->cancel, 1);
     workers_free(migrations->workers);
     g_ptr_array_free(migrations->running, TRUE);
     pthread_mutex_destroy(&migrations->lock);
