@@ -44,7 +44,7 @@ create table hosts (
     generation bigint not null default 0,       -- number of the present or last connection
     connected boolean not null default false,
     listed boolean not null default false,      -- its domains were compared since it connected: until then nothing is placed
-    connected_question bigint not null default 0, -- answers to questions up to this one are about an earlier connection
+    connected_question bigint not null default 0, -- answers to questions up to this one are about an earlier connection, or were asked before the activation
     memory_mib bigint not null default 0,
     cpus integer not null default 0,
     -- the verdict

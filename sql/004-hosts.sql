@@ -244,6 +244,9 @@ begin
     if not exists (select from hosts where id = p_host) then
         perform refuse(404, format('There is no host %s.', p_host));
     end if;
+    -- what was asked before the activation does not answer it
+    perform lock_hosts(array[p_host]);
+    update hosts h set connected_question = nextval('questions') where h.id = p_host;
     perform apply_host_event(array[p_host], 'activated', null, '', p_actor);
     if exists (select from hosts h join clusters c on c.id = h.cluster_id where h.id = p_host and h.connected and not c.trusted_service) then
         perform apply_host_event(array[p_host], 'connected');
