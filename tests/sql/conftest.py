@@ -34,11 +34,10 @@ class Server:
             self.account = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
             os.chown(self.directory, self.account.pw_uid, self.account.pw_gid)
         self.data = os.path.join(self.directory, "data")
-        self.run("initdb", "-D", self.data, "-U", "trustpool", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N",
-                 "--wal-segsize=1")
+        self.run("initdb", "-D", self.data, "-U", "trustpool", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
         self.process = subprocess.Popen(
             [os.path.join(bindir(), "postgres"), "-D", self.data, "-c", "listen_addresses=", "-k", self.directory,
-             "-c", "fsync=off", "-c", "deadlock_timeout=200ms", "-c", "max_connections=40"],
+             "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off", "-c", "deadlock_timeout=200ms", "-c", "max_connections=40"],
             stdout=subprocess.DEVNULL, stderr=open(os.path.join(self.directory, "log"), "ab"), **self.identity())
         deadline = time.monotonic() + 60
         while True:
