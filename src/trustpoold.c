@@ -27,7 +27,8 @@
 #endif
 
 #define EXIT_USAGE 2
-#define CLOSE_MS 3000 /* a connection to a silent host may not hold up the end */
+#define DATABASE_START_MS 60000 /* of the private database, initdb and recovery included */
+#define CLOSE_MS 3000           /* a connection to a silent host may not hold up the end */
 
 typedef struct {
     char *config_path;
@@ -106,7 +107,7 @@ open_database(Daemon *daemon, GError **error)
 {
     const Config *config = daemon->config;
     g_autofree char *directory = g_build_filename(config->state_dir, "postgresql", NULL);
-    PrivateServerSettings settings = {PG_BINDIR, directory, NULL, 60000};
+    PrivateServerSettings settings = {.bindir = PG_BINDIR, .directory = directory, .start_ms = DATABASE_START_MS};
     const char *conninfo = config->conninfo;
     StoreSettings store = {NULL, config->sessions, config->deadline_s * 1000};
     unsigned applied = 0;

@@ -4,9 +4,13 @@
 #include "trust/fault.h"
 #include <string.h>
 
+/* Looked at this often even when nobody says anything: a host that could not be reached says nothing. */
+#define LOOK_MS 1000
+
 typedef struct {
     char *host;
     int64_t deadline_us; /* g_get_monotonic_time */
+    int64_t next_look_us;
     bool look;
     char *last_words; /* of the latest answer that ended nothing; NULL: none came */
     bool hopeless;    /* nobody will ever answer: there is no plugin, or no attestation service */
@@ -112,14 +116,15 @@ next_waiter(Activations *activations, int64_t *until_us)
 {
     int64_t now_us = g_get_monotonic_time();
 
-    *until_us = now_us + 60 * G_USEC_PER_SEC;
+    *until_us = now_us + LOOK_MS * 1000;
     for (unsigned i = 0; i < activations->waiters->len; i++) {
         Waiter *waiter = g_ptr_array_index(activations->waiters, i);
-        if (waiter->look || waiter->deadline_us <= now_us) {
+        if (waiter->look || waiter->next_look_us <= now_us || waiter->deadline_us <= now_us) {
             waiter->look = false;
+            waiter->next_look_us = now_us + LOOK_MS * 1000;
             return g_ptr_array_remove_index(activations->waiters, i);
         }
-        *until_us = MIN(*until_us, waiter->deadline_us);
+        *until_us = MIN(*until_us, MIN(waiter->deadline_us, waiter->next_look_us));
     }
     return NULL;
 }
@@ -200,6 +205,7 @@ activations_add(Activations *activations, const char *host, const char *user, Ac
     waiter = g_new0(Waiter, 1);
     waiter->host = g_strdup(record->id);
     waiter->deadline_us = g_get_monotonic_time() + (int64_t)activations->timeout_s * G_USEC_PER_SEC;
+    waiter->next_look_us = g_get_monotonic_time() + LOOK_MS * 1000;
     waiter->done = done;
     waiter->closure = closure;
     pthread_mutex_lock(&activations->lock);
