@@ -16,7 +16,7 @@ create type host_step as (
 -- Locks the hosts in the order of their ids.
 create function lock_hosts(p_hosts uuid[]) returns void language plpgsql as $$
 begin
-    perform 1 from hosts where id = any(p_hosts) order by id for no key update;
+    perform 1 from unnest(p_hosts) g (id) join hosts h on h.id = g.id order by h.id for no key update of h;
 end $$;
 
 -- The audit event of a change: its name, its severity, its sentence.

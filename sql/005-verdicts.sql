@@ -16,7 +16,9 @@ end $$;
 create function record_verdicts(p_question bigint, p_asked_at timestamptz, p_hosts uuid[], p_outcomes text[], p_reasons text[],
                                 p_details text[], p_valid_until timestamptz[])
 returns table (ord integer, host uuid, accepted boolean, status text, reason text)
-language plpgsql volatile as $$
+language plpgsql volatile
+set plan_cache_mode = force_custom_plan -- a plan made without knowing how long the arrays are takes twice the time for long ones
+as $$
 #variable_conflict use_column
 declare
     v_accepted uuid[];

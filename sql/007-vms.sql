@@ -71,6 +71,7 @@ declare
     v_cluster clusters;
     d jsonb := jsonb_strip_nulls(p_definition);
     v_constraint text;
+    v_table text;
 begin
     select * into v_cluster from clusters where id = (d ->> 'cluster_id')::uuid for share;
     if not found then
@@ -93,8 +94,10 @@ exception
     when foreign_key_violation then
         perform refuse(404, format('There is no template %s.', d ->> 'template_id'));
     when check_violation or not_null_violation then
-        get stacked diagnostics v_constraint = constraint_name;
-        perform vm_refuse_definition(coalesce(nullif(v_constraint, ''), 'vms_name'), sqlerrm);
+        get stacked diagnostics v_constraint = constraint_name, v_table = table_name;
+        perform vm_refuse_definition(coalesce(nullif(v_constraint, ''), v_table || '_name'), sqlerrm);
+    when invalid_text_representation or numeric_value_out_of_range then
+        perform vm_refuse_definition('', sqlerrm);
 end $$;
 
 create function vm_check_pinned(p_host uuid, p_cluster uuid) returns void
@@ -115,6 +118,7 @@ declare
     d jsonb := p_definition;
     v_new vms;
     v_constraint text;
+    v_table text;
     v_devices boolean;
 begin
     perform 1 from clusters where id = (d ->> 'cluster_id')::uuid for share;
@@ -171,8 +175,10 @@ exception
     when foreign_key_violation then
         perform refuse(404, format('There is no template %s.', d ->> 'template_id'));
     when check_violation or not_null_violation then
-        get stacked diagnostics v_constraint = constraint_name;
-        perform vm_refuse_definition(coalesce(nullif(v_constraint, ''), 'vms_name'), sqlerrm);
+        get stacked diagnostics v_constraint = constraint_name, v_table = table_name;
+        perform vm_refuse_definition(coalesce(nullif(v_constraint, ''), v_table || '_name'), sqlerrm);
+    when invalid_text_representation or numeric_value_out_of_range then
+        perform vm_refuse_definition('', sqlerrm);
 end $$;
 
 create function vm_remove(p_vm uuid) returns void

@@ -91,16 +91,23 @@ workers_push(Workers *workers, WorkersJob run, void *closure)
 }
 
 void
-workers_free(Workers *workers)
+workers_stop(Workers *workers)
 {
-    if (!workers)
-        return;
     pthread_mutex_lock(&workers->lock);
     workers->stops = true;
     pthread_cond_broadcast(&workers->work);
     pthread_mutex_unlock(&workers->lock);
     for (unsigned i = 0; i < workers->started; i++)
         pthread_join(workers->threads[i], NULL);
+    workers->started = 0;
+}
+
+void
+workers_free(Workers *workers)
+{
+    if (!workers)
+        return;
+    workers_stop(workers);
     g_queue_free(workers->jobs);
     g_free(workers->threads);
     pthread_cond_destroy(&workers->work);

@@ -22,6 +22,7 @@ typedef struct {
     char *name;
     char *attestation_id;
 } HostDue;
+void host_due_free(HostDue *due);
 
 bool verdicts_begin(Store *store, const char *const hosts[], size_t n, int64_t *question, int64_t *asked_at_ms,
                     GError **error);

@@ -77,6 +77,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VirtConnection, virt_connection_unref)
  * behind). Before virt_loop_stop. */
 bool virt_connections_wait(unsigned ms);
 
+/* Turns on the kernel's keepalive on this process's connections to `port` (0: libvirt's TLS port). libvirt has none
+ * while it opens, so an opening whose host lost power would hang for ever; with it, it ends 30 s later. A host that is
+ * frozen but has a living kernel still holds its opening. */
+void virt_sockets_keepalive(unsigned port);
+
 /* false: it is known to be broken. A silent peer is noticed by keepalive only. Does not block. */
 bool virt_connection_is_alive(VirtConnection *connection);
 

@@ -124,10 +124,10 @@ class Pool:
 
     def start(self, crash_at=None):
         self.daemon.start(crash_at)
-        wait_until(lambda: os.path.exists(self.daemon.state + '/first-password') or not self.daemon.is_alive(), 'the first password')
+        wait_until(lambda: os.path.exists(self.daemon.state + '/admin-password') or not self.daemon.is_alive(), 'the first password')
         wait_until(lambda: os.path.exists(self.daemon.state + '/tls/ca.pem') or not self.daemon.is_alive(), 'the certificate')
         assert self.daemon.is_alive(), 'the daemon has ended:\n' + self.daemon.output()[-3000:]
-        with open(self.daemon.state + '/first-password') as file:
+        with open(self.daemon.state + '/admin-password') as file:
             password = file.read().strip()
         self.rest = Rest('https://127.0.0.1:%d/api' % self.port, 'admin@internal', password, self.daemon.state + '/tls/ca.pem')
         wait_for_server(self.rest, self.daemon.is_alive)

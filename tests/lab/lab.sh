@@ -131,15 +131,17 @@ init() { # PID 1 of host i; runs inside the new namespaces
     mkdir -p "${m#*:}"; mount --bind "$d/${m%%:*}" "${m#*:}"; done
   for m in machine-id passwd group hosts; do mount --bind "$d/$m" "/etc/$m"; done
   trap 'exit 0' TERM; trap : CHLD
-  while :; do sleep 3600 & wait $! || true; done; }
-boot() { local i=$1 d=$LAB/h$1 p c=
+  sleep infinity & while :; do wait $! || true; done; }      # it reaps whatever is orphaned
+boot() { local i=$1 d=$LAB/h$1 n p c=; n=$(ns "$i")
   alive "$i" && return; rm -rf "$d/run"; mkdir -p "$d/run"
-  setsid ip netns exec "$(ns "$i")" unshare --mount --uts --ipc --pid --fork --kill-child \
+  setsid ip netns exec "$n" unshare --mount --uts --ipc --pid --fork --kill-child \
     bash "$SELF" __init "$i" "$PFX" "$LAB" . >"$d/init.log" 2>&1 </dev/null & p=$!
   for _ in $(seq 500); do c=$(tr -d ' ' 2>/dev/null <"/proc/$p/task/$p/children") || true; [ -n "$c" ] && break; sleep 0.02; done
   [ -n "$c" ] || die "host $i did not start: $(cat "$d/init.log")"
   echo "$c" >"$d/init.pid"
-  for _ in $(seq 500); do grep -q " /etc/hosts " "/proc/$c/mountinfo" && break; sleep 0.02; done
+  for _ in $(seq 500); do
+    grep -q " /etc/hosts " "/proc/$c/mountinfo" 2>/dev/null && break
+    [ -e "/proc/$c" ] || die "host $i ended while it started: $(cat "$d/init.log")"; sleep 0.02; done
   startd "$i"; }
 startd() { # env -i: the errors of hooks print libvirtd's environment
   inhost "$1" sh -c "ulimit -n \$(ulimit -Hn)

@@ -40,7 +40,7 @@ def write_env(lab, pool):
     """What a script or client needs to go on from here; a shell can read it."""
     os.makedirs(RUN, exist_ok=True)
     shutil.copy(pool.daemon.state + '/tls/ca.pem', RUN + '/ca.pem')
-    with open(pool.daemon.state + '/first-password') as file:
+    with open(pool.daemon.state + '/admin-password') as file:
         password = file.read().strip()
     values = {'TRUSTPOOL_URL': 'https://127.0.0.1:%d/api' % pool.port, 'TRUSTPOOL_USER': 'admin@internal',
               'TRUSTPOOL_PASSWORD': password, 'TRUSTPOOL_CA': RUN + '/ca.pem',
@@ -118,7 +118,7 @@ Still running: h1, h2 and h3 with three VMs, the attestation server, trustpoold 
   log         %s
   the lab     "$TRUSTPOOL_TPM" tamper 2      h2 fails      "$TRUSTPOOL_TPM" reboot 2      and is repaired
               "$TRUSTPOOL_LAB" crash 3       power h3 off  "$TRUSTPOOL_LAB" status        (without arguments: all they can do)
-  stop        ./quickstart stop''' % (PLACE, pool.rest.url.geturl(), pool.daemon.state + '/first-password', pool.daemon.log))
+  stop        ./quickstart stop''' % (PLACE, pool.rest.url.geturl(), pool.daemon.state + '/admin-password', pool.daemon.log))
 
 
 def play():

@@ -12,6 +12,7 @@ import time
 import psycopg2
 import psycopg2.extras
 import pytest
+from pool import Pool
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 STEPS = sorted(glob.glob(os.path.join(TOP, "sql", "[0-9]*.sql")))
@@ -34,11 +35,10 @@ class Server:
             self.account = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
             os.chown(self.directory, self.account.pw_uid, self.account.pw_gid)
         self.data = os.path.join(self.directory, "data")
-        self.run("initdb", "-D", self.data, "-U", "trustpool", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N",
-                 "--wal-segsize=1")
+        self.run("initdb", "-D", self.data, "-U", "trustpool", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
         self.process = subprocess.Popen(
             [os.path.join(bindir(), "postgres"), "-D", self.data, "-c", "listen_addresses=", "-k", self.directory,
-             "-c", "fsync=off", "-c", "deadlock_timeout=200ms", "-c", "max_connections=40"],
+             "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off", "-c", "deadlock_timeout=200ms", "-c", "max_connections=40"],
             stdout=subprocess.DEVNULL, stderr=open(os.path.join(self.directory, "log"), "ab"), **self.identity())
         deadline = time.monotonic() + 60
         while True:
@@ -74,19 +74,38 @@ class Server:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
+# Making a database costs more than most tests: they share one, and each begins from what it held in the beginning.
+KEEP = """
+do $$ declare t text; begin
+    create schema pristine;
+    for t in select relname from pg_class where relnamespace = 'trustpool'::regnamespace and relkind = 'r' loop
+        execute format('create table pristine.%1$I as table trustpool.%1$I', t);
+    end loop;
+end $$"""
+RESET = """
+do $$ declare t text; begin
+    set local session_replication_role = replica; -- foreign keys are whole again at the end
+    for t in select relname from pg_class where relnamespace = 'pristine'::regnamespace and relkind = 'r' loop
+        execute format('delete from trustpool.%1$I', t);
+        execute format('insert into trustpool.%1$I overriding system value select * from pristine.%1$I', t);
+    end loop;
+end $$"""
+
+
 @pytest.fixture(scope="session")
 def server():
     server = Server()
     try:
         connection = server.connect("postgres")
-        connection.cursor().execute("create database model")
-        model = server.connect("model")
-        cursor = model.cursor()
+        connection.cursor().execute("create database trustpool")
+        connection.close()
+        connection = server.connect("trustpool")
+        cursor = connection.cursor()
         cursor.execute("create schema trustpool")
         for step in STEPS:
             with open(step, encoding="utf-8") as file:
                 cursor.execute("begin; " + file.read() + "; commit")
-        model.close()
+        cursor.execute(KEEP)
         connection.close()
         yield server
     finally:
@@ -94,16 +113,11 @@ def server():
 
 
 @pytest.fixture
-def db(server, request):
-    """A database with the whole schema, and sessions on it."""
-    server.count = getattr(server, "count", 0) + 1
-    name = f"test{server.count}"
-    connection = server.connect("postgres")
-    connection.cursor().execute(f"create database {name} template model")
-    from pool import Pool
-
-    pool = Pool(lambda: server.connect(name))
+def db(server):
+    """A database with the whole schema as it is in the beginning, and sessions on it."""
+    connection = server.connect("trustpool")
+    connection.cursor().execute(RESET)
+    connection.close()
+    pool = Pool(lambda: server.connect("trustpool"))
     yield pool
     pool.close()
-    connection.cursor().execute(f"drop database {name} with (force)")
-    connection.close()

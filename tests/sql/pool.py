@@ -25,7 +25,7 @@ class Session:
     def rows(self, sql, *parameters):
         with self.connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
             try:
-                cursor.execute(sql, parameters)
+                cursor.execute(sql, parameters or None)
             except psycopg2.Error as error:
                 if error.pgcode and error.pgcode.startswith("TP"):
                     raise Refused(error) from None

@@ -323,6 +323,28 @@ START_TEST(a_right_certificate_and_then_silence_is_unavailable)
 }
 END_TEST
 
+START_TEST(sockets_to_a_port_get_the_kernels_keepalive_and_others_do_not)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0), on = -1;
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    ck_assert_int_eq(listen(listener, 1), 0);
+    ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&address, &length), 0);
+    ck_assert_int_eq(connect(client, (struct sockaddr *)&address, sizeof address), 0);
+    int server = accept(listener, NULL, NULL);
+    virt_sockets_keepalive(ntohs(address.sin_port));
+    length = sizeof on;
+    ck_assert_int_eq(getsockopt(client, SOL_SOCKET, SO_KEEPALIVE, &on, &length), 0);
+    ck_assert_int_eq(on, 1);
+    ck_assert_int_eq(getsockopt(server, SOL_SOCKET, SO_KEEPALIVE, &on, &length), 0);
+    ck_assert_int_eq(on, 0);
+    close(server);
+    close(client);
+    close(listener);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -339,6 +361,7 @@ main(void)
     tcase_add_test(tcase, the_last_reference_closes_and_releases);
     tcase_add_test(tcase, a_certificate_of_another_name_or_another_ca_is_denied);
     tcase_add_test(tcase, a_right_certificate_and_then_silence_is_unavailable);
+    tcase_add_test(tcase, sockets_to_a_port_get_the_kernels_keepalive_and_others_do_not);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
