@@ -9,7 +9,7 @@ bool
 serve_events_list(RestCall *call, GError **error)
 {
     int64_t from = -1;
-    int64_t max = 100;
+    int64_t max = EVENTS_MAX;
     if (!rest_call_number(call, "from", 0, G_MAXINT64, &from, error) ||
         !rest_call_number(call, "max", 1, EVENTS_MAX, &max, error))
         return false;
