@@ -52,11 +52,22 @@ create view event_rows as
 select id, iso(time) as time, name, severity, description, cluster_id, host_id, vm_id, user_name from audit_log;
 
 -- For who follows the events: the oldest ones above an id. Numbers are drawn before the commit, so an event with a lower
--- number can appear after one with a higher one; the lock waits until the transactions that may have drawn one are over,
--- and the statement behind it sees them. No event is passed over.
+-- number can appear after one with a higher one. Who has drawn a number up to the sequence's present one is done, or holds
+-- the lock of an insert now: those are waited for, and nobody waits for the reader. No event is passed over.
 create function events_after(p_after bigint, p_max integer) returns setof event_rows
 language plpgsql volatile as $$
+declare
+    v_last bigint := (select last_value from audit_log_id_seq); -- read before the locks
+    v_writers text[];
 begin
-    lock table audit_log in share mode;
-    return query select * from event_rows where id > p_after order by id limit p_max;
+    if v_last <= p_after then
+        return;
+    end if;
+    select array_agg(virtualtransaction) into v_writers from pg_locks
+    where locktype = 'relation' and relation = 'audit_log'::regclass and mode = 'RowExclusiveLock' and granted
+      and database = (select oid from pg_database where datname = current_database());
+    while exists (select from pg_locks where virtualtransaction = any(v_writers) and relation = 'audit_log'::regclass) loop
+        perform pg_sleep(0.002);
+    end loop;
+    return query select * from event_rows where id > p_after and id <= v_last order by id limit p_max;
 end $$;

@@ -15,6 +15,7 @@ typedef struct {
     char *user;
 } Event;
 void event_free(Event *event);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Event, event_free)
 
 /* Newest first, ids above `after`, at most `max`. With oldest_first for a reader that follows. */
 GPtrArray *events_list(Store *store, int64_t after, unsigned max, bool oldest_first, GError **error);

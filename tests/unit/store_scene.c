@@ -47,8 +47,8 @@ scene_free(StoreScene *scene)
     g_free(scene);
 }
 
-void
-scene_connect(StoreScene *scene, size_t host)
+static void
+connect_and_list(StoreScene *scene, size_t host, const char *vm)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *uuid = g_strdup_printf("00000000-0000-0000-0000-%012zu", host + 1);
@@ -56,8 +56,27 @@ scene_connect(StoreScene *scene, size_t host)
     scene_must(connected != NULL, error);
     ck_assert(!connected->identity_refused);
     scene->generation[host] = connected->generation;
-    g_autoptr(GPtrArray) none = g_ptr_array_new();
-    scene_must(vm_domains_listed(scene->store, scene->hosts[host], connected->generation, none, &error), error);
+    g_autoptr(GPtrArray) domains = g_ptr_array_new_with_free_func((GDestroyNotify)listed_domain_free);
+    if (vm != NULL) {
+        ListedDomain *domain = g_new0(ListedDomain, 1);
+        domain->uuid = g_strdup(vm);
+        domain->name = g_strdup("vm");
+        domain->state = "running";
+        g_ptr_array_add(domains, domain);
+    }
+    scene_must(vm_domains_listed(scene->store, scene->hosts[host], connected->generation, domains, &error), error);
+}
+
+void
+scene_connect(StoreScene *scene, size_t host)
+{
+    connect_and_list(scene, host, NULL);
+}
+
+void
+scene_connect_running(StoreScene *scene, size_t host, const char *vm)
+{
+    connect_and_list(scene, host, vm);
 }
 
 bool

@@ -27,6 +27,8 @@ void scene_free(StoreScene *scene);
 void scene_must(bool done, const GError *error);
 /* Connects a host and lists that it has no domains. */
 void scene_connect(StoreScene *scene, size_t host);
+/* The same, but it runs this VM. */
+void scene_connect_running(StoreScene *scene, size_t host, const char *vm);
 /* Asks about one host and records the answer; returns whether it was accepted. */
 bool scene_answer(StoreScene *scene, size_t host, const char *outcome, const char *reason);
 /* Activates, connects, and, in a trusted cluster, answers `trusted`. */
