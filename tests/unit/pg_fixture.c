@@ -14,6 +14,13 @@
 
 static const char *server_conninfo; /* its database `trustpool` has the schema and is copied */
 
+static struct {
+    PrivateServer *server;
+    char *folder;
+    pid_t guard;
+    int writer;
+} started;
+
 const char *
 pg_fixture_user(void)
 {
@@ -75,11 +82,9 @@ start_guard(PrivateServer *server, char *folder, int *writer)
     return guard;
 }
 
-int
-pg_fixture_run(Suite *suite)
+bool
+pg_fixture_start(const char *const options[])
 {
-    /* Nothing here outlives the machine: no fsync. */
-    static const char *const options[] = {"fsync=off", "full_page_writes=off", NULL};
     char *folder = pg_fixture_folder();
     g_autoptr(GError) error = NULL;
     PrivateServerSettings settings = {
@@ -89,19 +94,36 @@ pg_fixture_run(Suite *suite)
         fprintf(stderr, "no database for the tests: %s\n", error->message);
         private_server_stop(server);
         pg_fixture_remove(folder);
-        return 99; /* automake: a hard error */
+        return false;
     }
-    int writer = -1;
-    pid_t guard = start_guard(server, folder, &writer);
+    started.guard = start_guard(server, folder, &started.writer);
+    started.server = server;
+    started.folder = folder;
     server_conninfo = private_server_conninfo(server);
+    return true;
+}
+
+void
+pg_fixture_stop(void)
+{
+    close(started.writer);
+    waitpid(started.guard, NULL, 0);
+    private_server_stop(started.server); /* it is gone: frees */
+    g_free(started.folder);
+}
+
+int
+pg_fixture_run(Suite *suite)
+{
+    /* Nothing here outlives the machine: no fsync. */
+    static const char *const options[] = {"fsync=off", "full_page_writes=off", NULL};
+    if (!pg_fixture_start(options))
+        return 99; /* automake: a hard error */
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
-    close(writer);
-    waitpid(guard, NULL, 0);
-    private_server_stop(server); /* it is gone: frees */
-    g_free(folder);
+    pg_fixture_stop();
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

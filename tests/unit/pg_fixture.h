@@ -15,6 +15,11 @@
 /* For main(): starts the server, runs the suite, ends the server and removes its folder; returns the exit status. */
 int pg_fixture_run(Suite *suite);
 
+/* For programs that are no suite: starts the server with these further settings ("name=value", ends with NULL; NULL:
+ * none), and ends it. False when it cannot; why is on stderr. Before other threads start. */
+bool pg_fixture_start(const char *const options[]);
+void pg_fixture_stop(void);
+
 /* In a test: a database of its own, with the schema; its libpq connection string, g_free it. */
 char *pg_fixture_database(void);
 /* The same without the schema. */
