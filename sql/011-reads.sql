@@ -15,7 +15,7 @@ create function from_ms(p_ms bigint) returns timestamptz language sql stable as 
 $$;
 
 create function from_ms(p_ms bigint[]) returns timestamptz[] language sql stable as $$
-    select array_agg(from_ms(ms) order by ord) from unnest(p_ms) with ordinality g (ms, ord)
+    select array(select 'epoch'::timestamptz + ms * interval '1 millisecond' from unnest(p_ms) with ordinality g (ms, ord) order by ord)
 $$;
 
 -- 2026-01-31T12:00:00.123Z
