@@ -75,6 +75,7 @@ typedef struct {
     bool late;      /* under lock: aborted at the deadline */
     bool cancelled; /* under lock */
     virDomainPtr domain;
+    VirtConnection *target;
     gint64 deadline_us; /* g_get_monotonic_time */
     const volatile int *cancel;
 } Monitor;
@@ -96,7 +97,9 @@ monitor_run(void *opaque)
         monitor_tick(m);
         m->late = m->late || g_get_monotonic_time() >= m->deadline_us;
         m->cancelled = m->cancelled || (m->cancel != NULL && g_atomic_int_get(m->cancel) != 0);
-        if (m->finished || !(m->late || m->cancelled))
+        /* Without the target's libvirtd the guests would go on copying memory, and then nobody could finish it. */
+        bool lost = !virt_connection_is_alive(m->target);
+        if (m->finished || !(m->late || m->cancelled || lost))
             continue;
         /* Fails while the job is not far enough to be aborted, so it is asked for at every tick. */
         pthread_mutex_unlock(&m->lock);
@@ -193,6 +196,7 @@ virt_migrate(VirtConnection *source, VirtConnection *target, const VirtMigration
         return false;
     pthread_t thread;
     Monitor monitor = {.domain = domain,
+                       .target = target,
                        .deadline_us = g_get_monotonic_time() + (gint64)migration->deadline_s * G_USEC_PER_SEC,
                        .cancel = cancel};
     if (!monitor_start(&monitor, &thread, error)) {

@@ -157,8 +157,8 @@ disk_append(GString *out, const VirtDisk *disk, DiskCount *count, GError **error
         wrong = "its format must be raw or qcow2";
     else if (!is_one_of(disk->bus, buses))
         wrong = "its bus must be virtio, ide, scsi or sata";
-    else if (strcmp(disk->bus, "ide") == 0 && disk->readonly)
-        wrong = "an IDE disk cannot be read-only: choose another bus";
+    else if ((strcmp(disk->bus, "ide") == 0 || strcmp(disk->bus, "sata") == 0) && disk->readonly)
+        wrong = "an IDE or SATA disk cannot be read-only: choose virtio or scsi"; /* QEMU has no such device */
     else if (strcmp(disk->bus, "ide") == 0 && count->hd >= IDE_MAX)
         wrong = "there is room for four IDE disks: choose another bus";
     if (wrong != NULL) {

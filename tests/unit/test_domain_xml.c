@@ -160,6 +160,7 @@ START_TEST(a_bad_disk_is_refused_by_number)
     assert_disk_refused((VirtDisk){"/a", "vmdk", "virtio", false, false}, "format");
     assert_disk_refused((VirtDisk){"/a", "raw", "usb", false, false}, "bus");
     assert_disk_refused((VirtDisk){"/a", "raw", "ide", true, false}, "read-only");
+    assert_disk_refused((VirtDisk){"/a", "raw", "sata", true, false}, "read-only");
     const char *const sources[] = {
         "nbd://",          "nbd:///export",         "nbd://h:0/x",    "nbd://h:99999/x", "nbd://user@h:1/x",
         "nbd://h:1/x?y=z", "nbd://h:1/x#f",         "nbd://h:1/a%0a", "nbd://h:1/%00",   "nbd://h o/x",
