@@ -302,8 +302,9 @@ begin_request(HttpServer *server, struct MHD_Connection *connection, const char 
         request->state = ANSWERED;
         return send_fault(connection, status, why);
     }
-    /* The body of a GET means nothing, and may never come: answer in this first call. */
-    return is_read ? hand_over(server, request) : MHD_YES;
+    /* The body of a GET means nothing, and may never come: answer in this first call. It costs the connection, so that
+     * requests without a body are answered in the second. */
+    return is_read && http_head_has_body(&head) ? hand_over(server, request) : MHD_YES;
 }
 
 static enum MHD_Result

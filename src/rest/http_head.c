@@ -59,6 +59,12 @@ ambiguity(const HttpHead *head)
     return NULL;
 }
 
+bool
+http_head_has_body(const HttpHead *head)
+{
+    return head->encodings > 0 || (head->lengths > 0 && strcmp(head->length, "0") != 0);
+}
+
 unsigned
 http_head_judge(const HttpHead *head, bool is_read, unsigned body_max, const char **why)
 {

@@ -10,6 +10,8 @@ typedef struct {
     const char *host, *length, *authorization, *type, *origin;
 } HttpHead;
 
+/* Does it say that a body follows? */
+bool http_head_has_body(const HttpHead *head);
 void http_head_add(HttpHead *head, const char *name, const char *value);
 /* The HTTP status with which the request must be refused, with *why (static text), or 0. is_read: GET or HEAD. */
 unsigned http_head_judge(const HttpHead *head, bool is_read, unsigned body_max, const char **why);

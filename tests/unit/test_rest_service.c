@@ -272,6 +272,20 @@ START_TEST(a_get_whose_body_never_comes_is_answered)
 }
 END_TEST
 
+START_TEST(a_connection_serves_many_requests)
+{
+    HttpsClient *client = https_client_new(port);
+    for (int i = 0; i < 20; i++) {
+        https_client_send(client, i % 2 == 0 ? "GET /api/things/" ID " HTTP/1.1\r\n" HOST LOGIN "\r\n"
+                                             : "POST /api/things HTTP/1.1\r\n" HOST LOGIN
+                                               "Content-Length: 8\r\n\r\n<thing/>");
+        g_autofree char *response = https_client_receive(client);
+        ck_assert_int_eq(https_status(response), i % 2 == 0 ? 200 : 201);
+    }
+    https_client_free(client);
+}
+END_TEST
+
 START_TEST(callers_that_wait_hold_up_nobody)
 {
     HttpsClient *clients[30];
@@ -375,6 +389,7 @@ main(void)
     tcase_add_test(tests, ambiguous_requests_are_refused);
     tcase_add_test(tests, a_body_that_is_too_large_is_refused);
     tcase_add_test(tests, a_get_whose_body_never_comes_is_answered);
+    tcase_add_test(tests, a_connection_serves_many_requests);
     tcase_add_test(tests, callers_that_wait_hold_up_nobody);
     tcase_add_test(tests, stopping_answers_those_who_wait);
     tcase_add_test(tests, a_client_that_left_while_it_waited_does_no_harm);
