@@ -320,6 +320,7 @@ copy_repeated(Reading *reading, const char *const names[], size_t n)
         size_t place = GPOINTER_TO_SIZE(g_hash_table_lookup(reading->places, names[i])) - 1;
 
         if (place != i) {
+            g_free(reading->answers[i].detail);
             reading->answers[i] = reading->answers[place];
             reading->answers[i].detail = g_strdup(reading->answers[place].detail);
         }

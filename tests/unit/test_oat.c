@@ -88,6 +88,19 @@ START_TEST(a_name_that_comes_twice_is_sent_once_and_answered_twice)
 }
 END_TEST
 
+START_TEST(a_name_that_comes_twice_and_is_missing_is_told_so_twice)
+{
+    const char *const twice[] = {"Node1", "node1"};
+    const char *reply = "{\"hosts\":[\"node1\"]}";
+
+    ck_assert(oat_reply_parse(reply, strlen(reply), twice, 2, answers, NULL));
+    for (size_t i = 0; i < 2; i++) {
+        expect(i, TRUST_UNKNOWN, OAT_REASON_MISSING);
+        ck_assert_ptr_nonnull(strstr(answers[i].detail, "1 of its entries"));
+    }
+}
+END_TEST
+
 START_TEST(names_are_escaped_in_a_request)
 {
     const char *const names[] = {"a\"],\"x\":[\"b"};
@@ -555,6 +568,7 @@ requests(void)
     tcase_add_test(tests, a_request_has_count_and_hosts);
     tcase_add_test(tests, a_request_equals_novas);
     tcase_add_test(tests, a_name_that_comes_twice_is_sent_once_and_answered_twice);
+    tcase_add_test(tests, a_name_that_comes_twice_and_is_missing_is_told_so_twice);
     tcase_add_test(tests, names_are_escaped_in_a_request);
     tcase_add_test(tests, a_request_for_nobody_is_valid_json);
     tcase_add_test(tests, a_name_that_is_no_utf8_is_refused);
