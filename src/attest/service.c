@@ -12,6 +12,7 @@
 #define CONNECT_TIMEOUT_MS 10000 /* a server that takes longer to shake hands is not there */
 #define POLL_MS 1000             /* how long curl may sleep before the deadline is looked at */
 #define KEEPALIVE_S 15L
+#define CA_CACHE_S 60L /* a new authority's file is noticed so soon; curl's default is a day */
 
 struct Service {
     CURLM *multi;
@@ -112,6 +113,7 @@ set_tls(CURL *easy, const ServiceAddress *address)
         code = curl_easy_setopt(easy, CURLOPT_SSLCERT, address->client_cert_file);
     if (code == CURLE_OK && address->client_key_file)
         code = curl_easy_setopt(easy, CURLOPT_SSLKEY, address->client_key_file);
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_S);
     return code;
 }
 

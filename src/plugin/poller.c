@@ -67,13 +67,13 @@ note_answer(Validator *validator, bool *is_back)
     ServiceState *state = &validator->state;
 
     *is_back = state->is_reported;
-    state->answered_ms = clock_boot_ms();
+    state->answered = validator->queue.polls;
     state->vain_since_ms = 0;
     state->vain_polls = 0;
     state->silences = 0;
     state->is_reported = false;
     if (state->retry_at_ms != 0) {
-        state->retry_at_ms = state->answered_ms;
+        state->retry_at_ms = clock_boot_ms();
         pthread_cond_broadcast(&validator->changed);
     }
 }
@@ -97,8 +97,7 @@ note_silence(Validator *validator, const Settings *settings)
 static bool
 is_host_to_blame(const ServiceState *state, const Host *host)
 {
-    return host->troubled_since_ms != 0 && state->answered_ms > host->troubled_since_ms &&
-           state->answered_ms > state->doubted_ms;
+    return host->troubled_since != 0 && state->answered >= host->troubled_since && state->answered > state->doubted;
 }
 
 static bool
@@ -170,7 +169,7 @@ decide_incriminated(Poller *poller, Question *question)
     bool is_silent;
 
     if (!is_lone_suspect)
-        state->doubted_ms = clock_boot_ms();
+        state->doubted = validator->queue.polls;
     note_vain(state, question);
     is_silent = is_service_to_blame(state, poller->settings);
     if (question->n > 1) {
@@ -181,8 +180,8 @@ decide_incriminated(Poller *poller, Question *question)
         return DO_CONCLUDE;
     }
     first->limit = 1;
-    if (first->troubled_since_ms == 0)
-        first->troubled_since_ms = first->since_ms;
+    if (first->troubled_since == 0)
+        first->troubled_since = first->since;
     if (is_host_to_blame(state, first)) {
         settle_as_unanswered(question);
         return DO_CONCLUDE;
@@ -205,6 +204,7 @@ decide(Poller *poller, Question *question, QuestionResult result)
     bool is_back = false, is_news = false;
 
     pthread_mutex_lock(&validator->lock);
+    validator->queue.polls++;
     switch (result) {
     case QUESTION_JUDGED:
         note_answer(validator, &is_back);
@@ -212,7 +212,7 @@ decide(Poller *poller, Question *question, QuestionResult result)
     case QUESTION_NOT_SENT:
         break;
     case QUESTION_SILENT:
-        validator->state.doubted_ms = clock_boot_ms();
+        validator->state.doubted = validator->queue.polls;
         note_vain(&validator->state, question);
         break;
     case QUESTION_INCRIMINATES:
@@ -280,7 +280,7 @@ finish(Poller *poller, const Question *question, bool was_usable, bool was_hande
 {
     Validator *validator = poller->validator;
     g_autofree GArray **waiters = g_new0(GArray *, question->n);
-    bool has_service = poller->service != NULL;
+    bool has_service = poller->settings && poller->settings->server;
 
     pthread_mutex_lock(&validator->lock);
     for (size_t i = 0; i < question->n; i++) {
@@ -290,11 +290,11 @@ finish(Poller *poller, const Question *question, bool was_usable, bool was_hande
         remember(validator, question, asked, host, was_handed_over);
         if (was_usable) {
             host->limit = 0;
-            host->troubled_since_ms = 0;
+            host->troubled_since = 0;
         }
         host->is_to_retry = !host->is_forgotten && (was_handed_over ? asked->is_recorded : true) && has_service &&
                             (asked->outcome == CLUSTER_PLUGIN_SILENT || !was_handed_over);
-        waiters[i] = queue_return(&validator->queue, host, clock_boot_ms());
+        waiters[i] = queue_return(&validator->queue, host);
         if (host->is_to_retry && validator->state.retry_at_ms == 0)
             validator->state.retry_at_ms = clock_boot_ms() + RETRY_FIRST_MS;
         queue_tidy(&validator->queue, host);
@@ -426,7 +426,8 @@ run_question(Poller *poller, Question *question)
     }
 }
 
-/* The settings may have been changed: the next poll goes by the new ones. With the lock held. */
+/* The settings may have been changed: the next poll goes by the new ones. A service that could not be made (a file was
+ * being replaced) is tried again each time. With the lock held, but while it logs. */
 static void
 take_settings(Poller *poller)
 {
@@ -434,13 +435,13 @@ take_settings(Poller *poller)
     g_autoptr(GError) error = NULL;
     ServiceAddress address;
 
-    if (poller->settings == validator->settings)
-        return;
-    settings_unref(poller->settings);
-    poller->settings = settings_ref(validator->settings);
-    service_free(poller->service);
-    poller->service = NULL;
-    if (!poller->settings->server)
+    if (poller->settings != validator->settings) {
+        settings_unref(poller->settings);
+        poller->settings = settings_ref(validator->settings);
+        service_free(poller->service);
+        poller->service = NULL;
+    }
+    if (!poller->settings->server || poller->service)
         return;
     address = settings_address(poller->settings);
     poller->service = service_new(&address, &error);

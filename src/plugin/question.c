@@ -276,6 +276,11 @@ question_ask(Question *question, Service *service, const Settings *settings)
     g_autoptr(GError) error = NULL;
 
     g_clear_pointer(&question->error, g_free);
+    if (!service && settings->server) {
+        set_error(question, g_strdup("The attestation server cannot be used as it is configured; the log says why."));
+        question_settle(question, CLUSTER_PLUGIN_SILENT, REASON_UNREACHABLE, question->error);
+        return QUESTION_SILENT;
+    }
     if (!service) {
         question_settle(question, CLUSTER_PLUGIN_SILENT, REASON_NO_SERVICE, NO_SERVICE_TEXT);
         return QUESTION_NOT_SENT;

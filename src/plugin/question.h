@@ -72,7 +72,7 @@ Question *question_new(size_t n);
 /* Draws the number. False with question->error when the manager cannot. */
 bool question_begin(Question *question, const ClusterPluginManager *manager);
 
-/* Asks, and gives each host its outcome. `service` may be NULL when no server is configured. */
+/* Asks, and gives each host its outcome. `service` is NULL when no server is configured, or it cannot be used. */
 QuestionResult question_ask(Question *question, Service *service, const Settings *settings);
 
 /* Gives all hosts one outcome. */

@@ -23,6 +23,7 @@ queue_init(Queue *queue)
     for (int lane = 0; lane < LANES; lane++)
         g_queue_init(&queue->waiting[lane]);
     queue->n_waiters = 0;
+    queue->polls = 0;
 }
 
 void
@@ -66,11 +67,11 @@ find_or_add(Queue *queue, const ClusterPluginHost *wanted)
 }
 
 static void
-wait_in(Queue *queue, Host *host, Lane lane, int64_t now_ms)
+wait_in(Queue *queue, Host *host, Lane lane)
 {
     host->state = HOST_WAITING;
     host->lane = lane;
-    host->since_ms = now_ms;
+    host->since = queue->polls + 1;
     host->failures = 0;
     host->is_to_retry = false;
     g_queue_push_tail_link(&queue->waiting[lane], &host->link);
@@ -88,7 +89,7 @@ add_waiter(Queue *queue, GArray **waiters, const Waiter *waiter)
 }
 
 bool
-queue_add(Queue *queue, const ClusterPluginHost *wanted, Lane lane, bool is_event, const Waiter *waiter, int64_t now_ms)
+queue_add(Queue *queue, const ClusterPluginHost *wanted, Lane lane, bool is_event, const Waiter *waiter)
 {
     Host *host;
 
@@ -99,7 +100,7 @@ queue_add(Queue *queue, const ClusterPluginHost *wanted, Lane lane, bool is_even
         return false;
     switch (host->state) {
     case HOST_IDLE:
-        wait_in(queue, host, lane, now_ms);
+        wait_in(queue, host, lane);
         add_waiter(queue, &host->waiters, waiter);
         break;
     case HOST_WAITING:
@@ -148,7 +149,7 @@ queue_forget(Queue *queue, const char *id)
         return NULL;
     host->is_to_retry = false;
     host->limit = 0;
-    host->troubled_since_ms = 0;
+    host->troubled_since = 0;
     switch (host->state) {
     case HOST_IDLE:
         break;
@@ -237,7 +238,7 @@ queue_has_failed(const Queue *queue, Lane lane)
 }
 
 GArray *
-queue_return(Queue *queue, Host *host, int64_t now_ms)
+queue_return(Queue *queue, Host *host)
 {
     GArray *waiters = steal_waiters(queue, &host->waiters);
 
@@ -246,7 +247,7 @@ queue_return(Queue *queue, Host *host, int64_t now_ms)
     if (host->is_wanted_again) {
         host->is_wanted_again = false;
         host->waiters = g_steal_pointer(&host->next_waiters);
-        wait_in(queue, host, host->next_lane, now_ms);
+        wait_in(queue, host, host->next_lane);
     }
     return waiters;
 }
@@ -275,7 +276,7 @@ queue_split(Queue *queue, const Question *question, size_t limit)
 }
 
 size_t
-queue_retry(Queue *queue, int64_t now_ms)
+queue_retry(Queue *queue)
 {
     GHashTableIter iter;
     gpointer data;
@@ -289,7 +290,7 @@ queue_retry(Queue *queue, int64_t now_ms)
             continue;
         host->is_to_retry = false;
         if (host->state == HOST_IDLE) {
-            wait_in(queue, host, LANE_ROUTINE, now_ms);
+            wait_in(queue, host, LANE_ROUTINE);
             n++;
         }
     }

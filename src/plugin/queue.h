@@ -36,18 +36,19 @@ typedef struct {
     GArray *next_waiters; /* for the question after that: they came when it was on its way */
     bool is_wanted_again; /* an event came while its question was on its way */
     Lane next_lane;
-    bool is_forgotten;         /* it went down while its question was on its way: the answer is about an earlier time */
-    bool is_to_retry;          /* the service was silent: it is asked again when the service may be back */
-    size_t limit;              /* it delayed or spoilt a poll: at most so many hosts in one with it; 0 is any number */
-    unsigned failures;         /* polls of its present question that had to be split */
-    int64_t since_ms;          /* it waits since then */
-    int64_t troubled_since_ms; /* the same of the first question that had no usable answer on its account; 0: none */
+    bool is_forgotten;      /* it went down while its question was on its way: the answer is about an earlier time */
+    bool is_to_retry;       /* the service was silent: it is asked again when the service may be back */
+    size_t limit;           /* it delayed or spoilt a poll: at most so many hosts in one with it; 0 is any number */
+    unsigned failures;      /* polls of its present question that had to be split */
+    int64_t since;          /* it waits since then: the number of the first poll that could end after */
+    int64_t troubled_since; /* the same of the first question that had no usable answer on its account; 0: none */
 } Host;
 
 typedef struct {
     GHashTable *hosts; /* Host, by its id */
     GQueue waiting[LANES];
     size_t n_waiters;
+    int64_t polls; /* so many have ended: what orders them, since clocks are too coarse */
 } Queue;
 
 void queue_init(Queue *queue);
@@ -57,8 +58,7 @@ void queue_clear(Queue *queue); /* no waiter may be left */
  * A host wants to be asked about. `is_event`: something happened, so that a question that is on its way does not count:
  * it was asked before. `waiter` may be NULL. False when the queue is full.
  */
-bool queue_add(Queue *queue, const ClusterPluginHost *wanted, Lane lane, bool is_event, const Waiter *waiter,
-               int64_t now_ms);
+bool queue_add(Queue *queue, const ClusterPluginHost *wanted, Lane lane, bool is_event, const Waiter *waiter);
 
 /* The host is down: no question that waits about it makes sense. Returns those who wait for it (free with
  * g_array_unref), or NULL. */
@@ -74,7 +74,7 @@ Question *queue_take_failed(Queue *queue, Lane lane);
 
 /* Its question is over: back to idle, or to waiting when it is wanted again. Returns those who wait for the answer,
  * or NULL; free with g_array_unref. */
-GArray *queue_return(Queue *queue, Host *host, int64_t now_ms);
+GArray *queue_return(Queue *queue, Host *host);
 
 /* Its question was in vain: it waits again, with fewer others in the poll. */
 void queue_split(Queue *queue, const Question *question, size_t limit);
@@ -88,6 +88,6 @@ void queue_tidy(Queue *queue, Host *host);
 bool queue_has_failed(const Queue *queue, Lane lane);
 
 /* All hosts that are to be retried wait again. Returns how many. */
-size_t queue_retry(Queue *queue, int64_t now_ms);
+size_t queue_retry(Queue *queue);
 
 #endif

@@ -19,10 +19,11 @@ typedef struct {
     GPtrArray *held;  /* Question: lone suspects in vain, until it is known whether the service answers about others */
 } Poller;
 
-/* What is known of the service, by what became of polls. Times by clock_boot_ms(); 0 is never. */
+/* What is known of the service, by what became of polls. Polls by number, times by clock_boot_ms(); 0 is
+ * never. */
 typedef struct {
-    int64_t answered_ms;   /* it last answered usably */
-    int64_t doubted_ms;    /* it last failed otherwise than about a lone suspect */
+    int64_t answered;      /* the last poll that it answered usably */
+    int64_t doubted;       /* the last poll that failed otherwise than about a lone suspect */
     int64_t vain_since_ms; /* the first poll in vain since it answered was begun then */
     unsigned vain_polls;   /* so many since then */
     unsigned silences;     /* questions that ended SILENT since then */

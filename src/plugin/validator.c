@@ -131,7 +131,7 @@ ask(Validator *validator, GPtrArray *deliveries, const ClusterPluginHost *host, 
         if (waiter)
             deliver(validator, deliveries,
                     delivery_silent(host->id, waiter, REASON_STOPPING, "The manager is being stopped."));
-    } else if (!queue_add(&validator->queue, host, lane, true, waiter, clock_boot_ms()) && waiter) {
+    } else if (!queue_add(&validator->queue, host, lane, true, waiter) && waiter) {
         deliver(validator, deliveries,
                 delivery_silent(host->id, waiter, REASON_QUEUE_FULL, "Too many questions about hosts are waiting."));
     }
@@ -193,7 +193,7 @@ take_due(void *closure, const ClusterPluginHost *host)
 
     pthread_mutex_lock(&validator->lock);
     if (!validator->is_stopping)
-        queue_add(&validator->queue, host, LANE_ROUTINE, false, NULL, clock_boot_ms());
+        queue_add(&validator->queue, host, LANE_ROUTINE, false, NULL);
     pthread_mutex_unlock(&validator->lock);
 }
 
@@ -233,7 +233,7 @@ watch_run(void *closure)
 
         if (*retry_at != 0 && now >= *retry_at) {
             *retry_at = 0;
-            if (queue_retry(&validator->queue, now) > 0)
+            if (queue_retry(&validator->queue) > 0)
                 pthread_cond_broadcast(&validator->changed);
         } else if (now >= validator->due_at_ms) {
             bool has_service = validator->settings->server != NULL;
@@ -346,7 +346,7 @@ validator_reload(Validator *validator, Settings *settings, GError **error)
         filter_forget_all(validator->filter);
         validator->state = (ServiceState){0};
         validator->due_at_ms = clock_boot_ms();
-        queue_retry(&validator->queue, validator->due_at_ms);
+        queue_retry(&validator->queue);
     }
     pthread_cond_broadcast(&validator->changed);
     pthread_mutex_unlock(&validator->lock);

@@ -1,6 +1,7 @@
 #include "plugin/validator.h"
 
 #include <check.h>
+#include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -667,6 +668,33 @@ START_TEST(new_settings_hold_from_the_next_poll_on)
 }
 END_TEST
 
+START_TEST(an_authority_file_that_vanishes_is_silence_until_it_is_back)
+{
+    g_autofree char *directory = g_strdup("/tmp/tpcaXXXXXX"), *copy = NULL, *text = NULL;
+    const ClusterPluginSetting *lines;
+    Settings *settings;
+    size_t n;
+
+    lines = fake_attestation_settings(attestation, NULL, &n);
+    ck_assert(g_file_get_contents(lines[2].value, &text, NULL, NULL));
+    ck_assert_ptr_nonnull(g_mkdtemp(directory));
+    copy = g_build_filename(directory, "ca.pem", NULL);
+    ck_assert(g_file_set_contents(copy, text, -1, NULL));
+    settings = parse_settings(lines, n);
+    g_free(settings->ca_file);
+    settings->ca_file = g_strdup(copy);
+    start_with(settings);
+    ck_assert_int_eq(g_unlink(copy), 0);
+    send("node1", CLUSTER_PLUGIN_UP);
+    expect("node1", CLUSTER_PLUGIN_SILENT, "unreachable");
+    ck_assert(g_file_set_contents(copy, text, -1, NULL));
+    UNTIL(fake_manager_count(manager, "node1", CLUSTER_PLUGIN_TRUSTED) == 1);
+    stop_validator();
+    g_unlink(copy);
+    g_rmdir(directory);
+}
+END_TEST
+
 START_TEST(insecure_ssl_is_warned_about_at_the_start)
 {
     start("attestation_insecure_ssl=true", NULL);
@@ -708,6 +736,7 @@ add_tests(TCase *tests)
     tcase_add_test(tests, stopping_does_not_wait_for_the_database);
     tcase_add_test(tests, a_full_queue_is_told_and_everybody_answered_once);
     tcase_add_test(tests, new_settings_hold_from_the_next_poll_on);
+    tcase_add_test(tests, an_authority_file_that_vanishes_is_silence_until_it_is_back);
     tcase_add_test(tests, insecure_ssl_is_warned_about_at_the_start);
 }
 
