@@ -12,8 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define DOCUMENT_MAX 65536 /* attributes of one tag cost quadratic time in libxml2: 72 ms at this size, seconds above  \
-                            */
+/* Bytes. Attributes of one tag cost libxml2 quadratic time: 72 ms at this size, seconds above. */
+#define DOCUMENT_MAX 65536
 
 typedef struct Document Document;
 typedef struct _xmlNode Element; /* libxml2's; only document.c looks inside */

@@ -1,143 +1,14 @@
 #include "rest/http.h"
-#include "rest/fault.h"
-#include "rest/http_head.h"
+#include "rest/http_private.h"
 #include "trust/fault.h"
 #include <arpa/inet.h>
 #include <errno.h>
-#include <microhttpd.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#define REAPER_MS 100
-
-typedef enum {
-    READING,  /* its body arrives */
-    WAITING,  /* suspended: whoever moves it on from here resumes the connection */
-    ANSWERED, /* resumed, or never suspended */
-} RequestState;
-
-/* One connection. */
-typedef struct {
-    int fd;
-    gint64 deadline_us; /* then it is cut, or, while its request waits, answered with 503 */
-    HttpRequest *request;
-} Slot;
-
-struct HttpServer {
-    gint references;
-    HttpSettings settings; /* numbers only */
-    HttpHandler handler;
-    void *closure;
-    struct MHD_Daemon *daemon;
-    unsigned port;
-    MHD_socket listener; /* after quiescing */
-    pthread_t reaper;
-    bool has_reaper;
-
-    /* Guards what follows, and the state of every request. libmicrohttpd is not called under it. */
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool is_stopping;
-    bool has_ended;
-    GHashTable *slots;
-    unsigned waiting; /* requests that were suspended and have not been handed back */
-};
-
-struct HttpRequest {
-    gint references;
-    HttpServer *server;
-    struct MHD_Connection *connection;
-    Slot *slot;
-    RequestState state;
-    bool is_counted; /* in server->waiting */
-    bool is_too_large;
-    gint64 due_us; /* when the answer may go; 0: there is none yet */
-    HttpAnswer answer;
-
-    char *method;
-    char *path;
-    GHashTable *parameters;
-    char *authorization;
-    GByteArray *body;
-};
-
-static void
-server_unref(HttpServer *server)
-{
-    if (!g_atomic_int_dec_and_test(&server->references))
-        return;
-    g_hash_table_unref(server->slots);
-    pthread_cond_destroy(&server->changed);
-    pthread_mutex_destroy(&server->lock);
-    g_free(server);
-}
-
-HttpRequest *
-http_request_ref(HttpRequest *request)
-{
-    g_atomic_int_inc(&request->references);
-    return request;
-}
-
-void
-http_request_unref(HttpRequest *request)
-{
-    if (!g_atomic_int_dec_and_test(&request->references))
-        return;
-    g_free(request->answer.body);
-    g_free(request->answer.location);
-    g_free(request->method);
-    g_free(request->path);
-    g_free(request->authorization);
-    g_hash_table_unref(request->parameters);
-    g_byte_array_unref(request->body);
-    server_unref(request->server);
-    g_free(request);
-}
-
-const char *
-http_request_method(const HttpRequest *request)
-{
-    return request->method;
-}
-
-const char *
-http_request_path(const HttpRequest *request)
-{
-    return request->path;
-}
-
-const char *
-http_request_parameter(const HttpRequest *request, const char *name)
-{
-    return g_hash_table_lookup(request->parameters, name);
-}
-
-const char *
-http_request_authorization(const HttpRequest *request)
-{
-    return request->authorization;
-}
-
-const char *
-http_request_body(const HttpRequest *request, size_t *size)
-{
-    *size = request->body->len;
-    return (const char *)request->body->data;
-}
-
 /* --- answers --- */
-
-static void
-fault_answer(HttpAnswer *answer, unsigned status, const char *detail)
-{
-    *answer = (HttpAnswer){.status = status};
-    answer->body = fault_document_for(detail, &answer->size);
-}
 
 static enum MHD_Result
 send_answer(struct MHD_Connection *connection, HttpAnswer *answer)
@@ -165,42 +36,8 @@ static enum MHD_Result
 send_fault(struct MHD_Connection *connection, unsigned status, const char *detail)
 {
     HttpAnswer answer;
-    fault_answer(&answer, status, detail);
+    http_answer_fault(&answer, status, detail);
     return send_answer(connection, &answer);
-}
-
-/* Under the lock: the request gets this answer and leaves WAITING; the caller resumes it after unlocking. */
-static void
-claim(HttpRequest *request, const HttpAnswer *answer)
-{
-    g_free(request->answer.body);
-    g_free(request->answer.location);
-    request->answer = *answer;
-    request->state = ANSWERED;
-    request->slot->deadline_us = g_get_monotonic_time() + (gint64)request->server->settings.arrival_ms * 1000;
-}
-
-void
-http_request_answer(HttpRequest *request, const HttpAnswer *answer)
-{
-    HttpServer *server = request->server;
-    bool resumes = false;
-    pthread_mutex_lock(&server->lock);
-    bool is_taken = request->state == WAITING && request->due_us == 0;
-    if (is_taken && answer->delay_ms > 0) {
-        request->answer = *answer;
-        request->due_us = g_get_monotonic_time() + (gint64)answer->delay_ms * 1000;
-    } else if (is_taken) {
-        claim(request, answer);
-        resumes = true;
-    }
-    pthread_mutex_unlock(&server->lock);
-    if (resumes)
-        MHD_resume_connection(request->connection);
-    if (!is_taken) {
-        g_free(answer->body);
-        g_free(answer->location);
-    }
 }
 
 /* --- what arrives --- */
@@ -214,51 +51,6 @@ see_header(void *closure, enum MHD_ValueKind kind, const char *name, const char 
 }
 
 static enum MHD_Result
-see_parameter(void *closure, enum MHD_ValueKind kind, const char *key, const char *value)
-{
-    (void)kind;
-    g_hash_table_replace(closure, g_strdup(key), g_strdup(value != NULL ? value : ""));
-    return MHD_YES;
-}
-
-/* Takes ;name=value off the path (oVirt's matrix parameters). */
-static void
-take_matrix_parameters(HttpRequest *request)
-{
-    char *semicolon = strchr(request->path, ';');
-    if (semicolon == NULL)
-        return;
-    g_auto(GStrv) parts = g_strsplit(semicolon + 1, ";", 16);
-    *semicolon = '\0';
-    for (char **p = parts; *p != NULL; p++) {
-        char *equals = strchr(*p, '=');
-        if (equals != NULL)
-            *equals = '\0';
-        see_parameter(request->parameters, MHD_GET_ARGUMENT_KIND, *p, equals != NULL ? equals + 1 : NULL);
-    }
-}
-
-static HttpRequest *
-request_new(HttpServer *server, struct MHD_Connection *connection, const char *method, const char *path,
-            const HttpHead *head)
-{
-    HttpRequest *request = g_new0(HttpRequest, 1);
-    request->references = 1;
-    g_atomic_int_inc(&server->references);
-    request->server = server;
-    request->connection = connection;
-    request->slot = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-    request->method = g_strdup(strcmp(method, "HEAD") == 0 ? "GET" : method);
-    request->path = g_strdup(path);
-    request->parameters = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    request->authorization = g_strdup(head->authorization);
-    request->body = g_byte_array_new();
-    take_matrix_parameters(request);
-    MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, see_parameter, request->parameters);
-    return request;
-}
-
-static enum MHD_Result
 hand_over(HttpServer *server, HttpRequest *request)
 {
     http_request_ref(request);
@@ -269,8 +61,8 @@ hand_over(HttpServer *server, HttpRequest *request)
     request->is_counted = true;
     if (is_stopping) {
         HttpAnswer answer;
-        fault_answer(&answer, MHD_HTTP_SERVICE_UNAVAILABLE, "[the server is stopping]");
-        claim(request, &answer);
+        http_answer_fault(&answer, MHD_HTTP_SERVICE_UNAVAILABLE, "[the server is stopping]");
+        http_request_claim(request, &answer);
     } else {
         request->state = WAITING;
         request->slot->deadline_us = g_get_monotonic_time() + (gint64)server->settings.answer_ms * 1000;
@@ -293,7 +85,7 @@ begin_request(HttpServer *server, struct MHD_Connection *connection, const char 
     bool is_read = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
     MHD_get_connection_values(connection, MHD_HEADER_KIND, see_header, &head);
     unsigned status = http_head_judge(&head, is_read, server->settings.body_max, &why);
-    HttpRequest *request = request_new(server, connection, method, path, &head);
+    HttpRequest *request = http_request_new(server, connection, method, path, &head);
     *context = request;
     pthread_mutex_lock(&server->lock);
     request->slot->request = request;
@@ -381,82 +173,6 @@ on_connection(void *closure, struct MHD_Connection *connection, void **context, 
     pthread_mutex_unlock(&server->lock);
 }
 
-/* --- deadlines --- */
-
-/* Under the lock: gives the requests that must be answered now their answers, cuts connections past their deadline;
- * returns what is to be resumed. */
-static GPtrArray *
-reap(HttpServer *server)
-{
-    GPtrArray *resumed = g_ptr_array_new();
-    gint64 now = g_get_monotonic_time();
-    GHashTableIter iterator;
-    gpointer key;
-    g_hash_table_iter_init(&iterator, server->slots);
-    while (g_hash_table_iter_next(&iterator, &key, NULL)) {
-        Slot *slot = key;
-        HttpRequest *request = slot->request;
-        if (request != NULL && request->state == WAITING) {
-            HttpAnswer answer = request->answer;
-            if (request->due_us != 0 && (now >= request->due_us || server->is_stopping))
-                request->answer = (HttpAnswer){0};
-            else if (server->is_stopping)
-                fault_answer(&answer, MHD_HTTP_SERVICE_UNAVAILABLE, "[the server is stopping]");
-            else if (now >= slot->deadline_us)
-                fault_answer(&answer, MHD_HTTP_SERVICE_UNAVAILABLE, "[no outcome in time; look again later]");
-            else
-                continue;
-            claim(request, &answer);
-            g_ptr_array_add(resumed, request->connection);
-        } else if (now >= slot->deadline_us) {
-            /* Still ours: libmicrohttpd says that a connection is closed before it closes the socket. */
-            shutdown(slot->fd, SHUT_RDWR);
-        }
-    }
-    return resumed;
-}
-
-static void
-reap_and_resume(HttpServer *server)
-{
-    pthread_mutex_lock(&server->lock);
-    g_autoptr(GPtrArray) resumed = reap(server);
-    pthread_mutex_unlock(&server->lock);
-    for (guint i = 0; i < resumed->len; i++)
-        MHD_resume_connection(g_ptr_array_index(resumed, i));
-}
-
-static void
-wait_until(HttpServer *server, gint64 ms)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += (ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    pthread_cond_timedwait(&server->changed, &server->lock, &until);
-}
-
-static void *
-run_reaper(void *argument)
-{
-    HttpServer *server = argument;
-    pthread_mutex_lock(&server->lock);
-    while (!server->has_ended) {
-        gint64 next = g_get_monotonic_time() + REAPER_MS * 1000;
-        while (!server->has_ended && g_get_monotonic_time() < next)
-            wait_until(server, REAPER_MS);
-        pthread_mutex_unlock(&server->lock);
-        reap_and_resume(server);
-        pthread_mutex_lock(&server->lock);
-    }
-    pthread_mutex_unlock(&server->lock);
-    return NULL;
-}
-
 /* --- begin and end --- */
 
 static bool
@@ -530,17 +246,14 @@ http_server_new(const HttpSettings *settings, HttpHandler handler, void *closure
         g_set_error(error, FAULT, FAULT_UNAVAILABLE,
                     "cannot serve HTTPS on %s port %u: %s (is the port taken, or the certificate in %s bad?)",
                     settings->address, settings->port, g_strerror(errno), settings->certificate_file);
-        server_unref(server);
+        http_server_unref(server);
         return NULL;
     }
     server->port = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
-    server->has_reaper = pthread_create(&server->reaper, NULL, run_reaper, server) == 0;
-    if (!server->has_reaper) {
-        g_set_error(error, FAULT, FAULT_FAILED, "cannot start the thread of HTTP deadlines");
+    if (!http_deadlines_start(server, error)) {
         http_server_free(server);
         return NULL;
     }
-    pthread_setname_np(server->reaper, "http-deadlines");
     return server;
 }
 
@@ -578,20 +291,17 @@ http_server_free(HttpServer *server)
     if (server == NULL)
         return;
     http_server_quiesce(server);
-    reap_and_resume(server);
+    http_deadlines_look(server);
     /* libmicrohttpd aborts the process when it is stopped with a suspended connection. */
     pthread_mutex_lock(&server->lock);
     gint64 now = g_get_monotonic_time();
     while (server->waiting > 0 && g_get_monotonic_time() < now + 10 * G_USEC_PER_SEC)
-        wait_until(server, 100);
+        http_wait_for_change(server, 100);
     while (any_request(server) && g_get_monotonic_time() < now + 2 * G_USEC_PER_SEC)
-        wait_until(server, 100);
+        http_wait_for_change(server, 100);
     bool is_stuck = server->waiting > 0;
-    server->has_ended = true;
-    pthread_cond_broadcast(&server->changed);
     pthread_mutex_unlock(&server->lock);
-    if (server->has_reaper)
-        pthread_join(server->reaper, NULL);
+    http_deadlines_stop(server);
     if (is_stuck) {
         g_critical("HTTP: a request is not handed back; the server's threads are left behind");
         return;
@@ -599,5 +309,5 @@ http_server_free(HttpServer *server)
     MHD_stop_daemon(server->daemon);
     if (server->listener != MHD_INVALID_SOCKET)
         close(server->listener);
-    server_unref(server);
+    http_server_unref(server);
 }

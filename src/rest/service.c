@@ -117,6 +117,10 @@ run_password(void *item)
     bool is_right = false;
     if (is_stopping) {
         answer_overload(errand->request);
+    } else if (auth_is_known(errand->service->auth, errand->credentials)) {
+        /* Another request of the same client has been verified while this one waited for its turn. */
+        go_to_route(errand);
+        return;
     } else if (!auth_verify(errand->service->auth, errand->credentials, &is_right, &error)) {
         g_warning("REST: cannot verify a password: %s", error->message);
         answer_fault(errand->request, 503, "[passwords cannot be verified now; try again later]");
