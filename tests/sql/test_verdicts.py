@@ -26,6 +26,17 @@ def test_an_answer_to_a_question_from_before_the_connection_is_dropped(db):
     assert db.value("select verdict from hosts where id = %s", host) == "unknown"
 
 
+def test_what_was_asked_before_an_activation_does_not_answer_it(db):
+    host = db.up_host(db.cluster(), "a")
+    db.answer("untrusted", host)
+    before = db.poll(host)
+    db.rows("select activate_host(%s)", host)
+    assert db.record(before, {host: "trusted"})[0]["accepted"] is False
+    assert db.state(host) == ("initializing", "untrusted")
+    db.answer("trusted", host)
+    assert db.state(host) == ("up", "")
+
+
 def test_a_host_that_is_not_connected_comes_up_by_no_answer(db):
     host = db.up_host(db.cluster(), "a")
     poll = db.poll(host)
