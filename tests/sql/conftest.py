@@ -6,6 +6,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -94,6 +95,7 @@ end $$"""
 
 @pytest.fixture(scope="session")
 def server():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a run that is killed leaves no server behind
     server = Server()
     try:
         connection = server.connect("postgres")
