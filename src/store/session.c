@@ -12,6 +12,7 @@
 struct StoreSession {
     PGconn *conn;
     GHashTable *prepared; /* SQL text → name */
+    bool is_ending;       /* the server has said, unasked, that it ends the session */
 };
 
 /* What the server is told at the start. The keepalives are the server's: without them a session that was cut off keeps
@@ -46,11 +47,15 @@ wait_socket(int fd, short events, int64_t deadline)
     }
 }
 
+/* What the server says unasked. Its last words (FATAL) come before the socket closes, while its process still cleans
+ * up. */
 static void
-ignore_notice(void *closure, const char *text)
+receive_notice(void *closure, const PGresult *notice)
 {
-    (void)closure;
-    (void)text;
+    StoreSession *session = closure;
+    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+    if (g_strcmp0(severity, "FATAL") == 0 || g_strcmp0(severity, "PANIC") == 0)
+        session->is_ending = true;
 }
 
 /* The `options` of the connection string, with ours behind them so that ours count; NULL with an error when the string
@@ -132,10 +137,10 @@ session_open(const SessionSettings *settings, int64_t deadline, GError **error)
         PQfinish(conn);
         return NULL;
     }
-    PQsetNoticeProcessor(conn, ignore_notice, NULL);
-    PQsetnonblocking(conn, 1);
     StoreSession *session = g_new0(StoreSession, 1);
     session->conn = conn;
+    PQsetNoticeReceiver(conn, receive_notice, session);
+    PQsetnonblocking(conn, 1);
     session->prepared = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     return session;
 }
@@ -366,16 +371,16 @@ bool
 session_is_alive(StoreSession *session)
 {
     struct pollfd poller = {.fd = PQsocket(session->conn), .events = POLLIN};
-    /* An idle session has nothing to read, but notices, new parameter values, or its end. The first read of an end may
-     * return the server's last words and succeed. */
+    /* An idle session has nothing to read but notices, new parameter values, or its end. */
     for (int i = 0; i < 16; i++) {
-        if (PQstatus(session->conn) != CONNECTION_OK)
+        if (session->is_ending || PQstatus(session->conn) != CONNECTION_OK)
             return false;
         int n = poll(&poller, 1, 0);
         if (n == 0)
             return true;
         if (n < 0 || PQconsumeInput(session->conn) == 0)
             return false;
+        PQisBusy(session->conn); /* parses what was read */
     }
     return false;
 }

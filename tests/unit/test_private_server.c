@@ -12,6 +12,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+static const char *base; /* holds the folders of all tests, for those that fail */
+
+static char *
+new_folder(void)
+{
+    char *folder = g_build_filename(base, "XXXXXX", NULL);
+    ck_assert_ptr_nonnull(g_mkdtemp(folder));
+    ck_assert_int_eq(chmod(folder, 0711), 0);
+    return folder;
+}
+
 static PrivateServer *
 start_in(const char *folder, GError **error)
 {
@@ -62,7 +73,7 @@ wait_gone(pid_t pid)
 
 START_TEST(first_start_makes_a_database_that_later_starts_keep)
 {
-    char *folder = pg_fixture_folder();
+    char *folder = new_folder();
     PrivateServer *server = must_start(folder);
     pid_t pid = server_pid(folder);
     ck_assert_int_gt(pid, 0);
@@ -81,7 +92,7 @@ END_TEST
 
 START_TEST(socket_and_data_are_closed_to_others)
 {
-    char *folder = pg_fixture_folder();
+    char *folder = new_folder();
     PrivateServer *server = must_start(folder);
     static const char *const names[] = {"run", "data"};
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
@@ -114,7 +125,7 @@ start_and_die(const char *folder)
 
 START_TEST(server_of_a_killed_daemon_is_adopted)
 {
-    char *folder = pg_fixture_folder();
+    char *folder = new_folder();
     pid_t pid = start_and_die(folder);
     PrivateServer *server = must_start(folder);
     ck_assert_int_eq(server_pid(folder), pid);
@@ -128,7 +139,7 @@ END_TEST
 
 START_TEST(server_that_died_is_started_again)
 {
-    char *folder = pg_fixture_folder();
+    char *folder = new_folder();
     g_autoptr(GError) error = NULL;
     PrivateServer *server = must_start(folder);
     ck_assert(private_server_ensure(server, &error));
@@ -148,7 +159,7 @@ END_TEST
 
 START_TEST(adopted_server_that_died_is_started_again)
 {
-    char *folder = pg_fixture_folder();
+    char *folder = new_folder();
     g_autoptr(GError) error = NULL;
     pid_t pid = start_and_die(folder);
     PrivateServer *server = must_start(folder);
@@ -168,7 +179,7 @@ END_TEST
 
 START_TEST(lock_file_that_names_another_process_does_not_stop_the_start)
 {
-    char *folder = pg_fixture_folder();
+    char *folder = new_folder();
     PrivateServer *server = must_start(folder);
     g_autofree char *path = g_build_filename(folder, "data/postmaster.pid", NULL);
     g_autofree char *text = NULL;
@@ -186,7 +197,7 @@ END_TEST
 
 START_TEST(killed_initdb_is_forgotten)
 {
-    char *folder = pg_fixture_folder();
+    char *folder = new_folder();
     g_autofree char *half = g_build_filename(folder, "data.half01", NULL);
     g_autofree char *file = g_build_filename(half, "PG_VERSION", NULL);
     ck_assert_int_eq(g_mkdir_with_parents(half, 0777), 0);
@@ -201,7 +212,7 @@ END_TEST
 
 START_TEST(second_daemon_in_the_same_folder_is_refused_and_harms_nothing)
 {
-    char *folder = pg_fixture_folder();
+    char *folder = new_folder();
     g_autoptr(GError) error = NULL;
     PrivateServer *server = must_start(folder);
     ck_assert_ptr_null(start_in(folder, &error));
@@ -216,7 +227,7 @@ END_TEST
 
 START_TEST(stop_ends_sessions_that_are_open)
 {
-    char *folder = pg_fixture_folder();
+    char *folder = new_folder();
     PrivateServer *server = must_start(folder);
     pid_t pid = server_pid(folder);
     g_autoptr(Store) store = pg_fixture_store(private_server_conninfo(server));
@@ -231,7 +242,7 @@ END_TEST
 
 START_TEST(settings_that_cannot_work_are_told)
 {
-    char *folder = pg_fixture_folder();
+    char *folder = new_folder();
     g_autofree char *deep = g_strdup_printf("%s/%0100d", folder, 0);
     g_autoptr(GError) error = NULL;
     ck_assert_ptr_null(start_in(deep, &error));
@@ -255,9 +266,24 @@ START_TEST(settings_that_cannot_work_are_told)
 }
 END_TEST
 
+/* Ends the servers that tests which failed left behind. */
+static void
+sweep(void)
+{
+    g_autoptr(GDir) dir = g_dir_open(base, 0, NULL);
+    const char *name;
+    while ((name = g_dir_read_name(dir)) != NULL) {
+        g_autofree char *folder = g_build_filename(base, name, NULL);
+        PrivateServer *server = server_pid(folder) > 0 ? start_in(folder, NULL) : NULL;
+        private_server_stop(server);
+    }
+}
+
 int
 main(void)
 {
+    char *folders = pg_fixture_folder();
+    base = folders;
     Suite *suite = suite_create("private_server");
     TCase *tcase = tcase_create("private_server");
     tcase_set_timeout(tcase, 300);
@@ -276,5 +302,7 @@ main(void)
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
+    sweep();
+    pg_fixture_remove(folders);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
