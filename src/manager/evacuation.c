@@ -22,7 +22,8 @@ struct Evacuation {
     bool stops;
 };
 
-/* The work and the targets of one round, in the plan's terms; everything is borrowed from the two lists. */
+/* The work and the targets of one round, in the plan's terms; everything is borrowed from the two lists. Without work
+ * there are no targets: a look costs little then, however many hosts there are. */
 typedef struct {
     GPtrArray *work;    /* of EvacuationVm */
     GPtrArray *targets; /* of EvacuationTarget */
@@ -64,7 +65,9 @@ static bool
 round_read(Evacuation *evacuation, Round *round, GError **error)
 {
     round->work = evacuation_work(evacuation->store, error);
-    round->targets = round->work ? evacuation_targets(evacuation->store, error) : NULL;
+    if (!round->work || round->work->len == 0)
+        return round->work != NULL;
+    round->targets = evacuation_targets(evacuation->store, error);
     if (!round->targets)
         return false;
     round->plan_vms = g_array_new(FALSE, TRUE, sizeof(PlanVm));
@@ -147,7 +150,11 @@ run_round(Evacuation *evacuation, GError **error)
     PlanLimits limits = {evacuation->config->migrations_per_host, evacuation->config->migrations_per_host};
     g_autoptr(GArray) moves = NULL;
 
-    if (!round_read(evacuation, &round, error) || !report_pinned(evacuation, &round, error))
+    if (!round_read(evacuation, &round, error))
+        return false;
+    if (round.work->len == 0)
+        return true;
+    if (!report_pinned(evacuation, &round, error))
         return false;
     moves = plan_evacuation((const PlanVm *)(void *)round.plan_vms->data, round.plan_vms->len,
                             (const PlanTarget *)(void *)round.plan_targets->data, round.plan_targets->len,
