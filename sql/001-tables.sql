@@ -185,6 +185,7 @@ create table operations (
     ended_at timestamptz,
     outcome text check (outcome in ('done', 'failed')),
     detail text not null default '',
+    paused boolean not null default false, -- migrate: the VM was paused when it began, and is afterwards
     gone uuid[] not null default '{}',     -- hosts that said during the operation that the domain stopped there
     seen uuid[] not null default '{}',     -- after a restart: hosts that list it as running,
     seen_paused uuid[] not null default '{}', -- as paused,

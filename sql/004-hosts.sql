@@ -316,16 +316,16 @@ begin
     end if;
     perform apply_host_event(array[p_host], 'confirmed_dead', null, '', p_actor);
     perform 1 from vms where host_id = p_host or target_host_id = p_host order by id for no key update;
-    -- VMs that were on their way here are where they came from; those on their way to a host that is not connected may
+    -- VMs that were on their way here are where they came from, or died here if they are not there; those on their way to a host that is not connected may
     -- have arrived there; those on their way to one that lists its domains without them died here
     with ended as (
         update operations set ended_at = clock_timestamp(), outcome = 'failed', detail = 'A host of the migration was confirmed dead.'
         where ended_at is null and kind = 'migrate' and p_host in (host_id, source_id)
-        returning id, host_id, source_id, missing
+        returning id, host_id, source_id, missing, paused
     )
     update vms v set operation = null, target_host_id = null,
-        host_id = case when e.host_id = p_host or e.host_id = any(e.missing) then e.source_id else e.host_id end,
-        status = case when e.host_id = p_host and s.connected then 'up' else 'unknown' end
+        host_id = case when e.host_id = p_host and e.source_id <> all(e.missing) or e.host_id = any(e.missing) then e.source_id else e.host_id end,
+        status = case when e.host_id = p_host and s.connected and s.listed then case when e.paused then 'paused' else 'up' end else 'unknown' end
     from ended e join hosts s on s.id = e.source_id
     where v.operation = e.id;
     update operations set ended_at = clock_timestamp(), outcome = 'failed', detail = 'The host was confirmed dead.'

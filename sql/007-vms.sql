@@ -261,8 +261,8 @@ begin
         end if;
         return null;
     end if;
-    if v.status <> 'up' then
-        return format('VM %s is %s; only a VM that is up can migrate.', v.name, v.status);
+    if v.status not in ('up', 'paused') then
+        return format('VM %s is %s; only a VM that is up or paused can migrate.', v.name, v.status);
     end if;
     if v.affinity = 'pinned' then
         return format('VM %s is pinned by its placement policy and cannot migrate.', v.name);
@@ -314,8 +314,8 @@ begin
     if v_why is not null then
         perform refuse(409, v_why);
     end if;
-    insert into operations (id, kind, vm_id, host_id, source_id, evacuation)
-    values (p_operation, p_kind, p_vm, p_host, v_vm.host_id, p_evacuation);
+    insert into operations (id, kind, vm_id, host_id, source_id, evacuation, paused)
+    values (p_operation, p_kind, p_vm, p_host, v_vm.host_id, p_evacuation, v_vm.status = 'paused');
     if p_kind = 'start' then
         update vms set status = 'wait_for_launch', host_id = p_host, operation = p_operation, status_detail = '' where id = p_vm;
     else
@@ -412,7 +412,7 @@ begin
         update vms set status = 'down', host_id = null, target_host_id = null, operation = null, status_detail = coalesce(left(p_detail, 1024), '')
         where id = v.id;
     else
-        update vms set status = case when h.connected then 'up' else 'unknown' end, host_id = h.id, target_host_id = null, operation = null,
+        update vms set status = case when not h.connected then 'unknown' when o.paused then 'paused' else 'up' end, host_id = h.id, target_host_id = null, operation = null,
             status_detail = case when v_done then '' else coalesce(left(p_detail, 1024), '') end,
             started_at = case when o.kind = 'start' then clock_timestamp() else started_at end
         where id = v.id;
@@ -472,7 +472,10 @@ begin
     end if;
     select * into v from vms where id = p_vm;
     if not found or p_host is distinct from v.host_id and p_host is distinct from v.target_host_id then
-        if p_what in ('started', 'resumed', 'arrived') then
+        -- the event of a migration that failed may come after its end
+        if p_what in ('started', 'arrived')
+           and not exists (select from operations o where o.vm_id = p_vm and o.kind = 'migrate' and p_host in (o.host_id, o.source_id)
+                           and o.ended_at > clock_timestamp() - interval '10 s') then
             perform domain_foreign(h, p_vm, coalesce(v.name, ''));
         elsif p_what in ('stopped', 'crashed', 'migrated_away') then
             delete from foreign_domains where host_id = p_host and domain_uuid = p_vm;

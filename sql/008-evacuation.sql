@@ -139,7 +139,7 @@ begin
     perform notify_manager('evacuation');
 end $$;
 
--- What may be moved now: VMs that are up on a connected host whose work is open, not held and due, and that do not stay.
+-- What may be moved now: VMs that are up or paused on a connected host whose work is open, not held and due, and that do not stay.
 create function evacuation_work()
 returns table (host uuid, host_name text, host_generation bigint, cluster uuid, cluster_trusted boolean, why text, vm uuid, vm_name text,
                memory_mib bigint, priority integer, requires_trust boolean, affinity text, tried uuid[])
@@ -155,7 +155,7 @@ begin
         join vms v on v.host_id = h.id
         left join evacuation_vms ev on ev.host_id = e.host_id and ev.vm_id = v.id
         where not e.held and e.not_before <= clock_timestamp() and h.connected and h.listed
-          and v.status = 'up' and v.operation is null and ev.stays is null and evacuation_is_for(e, v)
+          and v.status in ('up', 'paused') and v.operation is null and ev.stays is null and evacuation_is_for(e, v)
         order by v.priority desc, v.memory_mib desc, v.id;
 end $$;
 

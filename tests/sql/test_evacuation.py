@@ -117,6 +117,14 @@ def test_no_target_is_an_alarm_once_until_a_vm_has_left_again(pool):
     assert len(pool.events("EVACUATION_NO_TARGET")) == 2
 
 
+def test_a_paused_vm_leaves_too_and_stays_paused(pool):
+    pool.rows("select domain_event(%s, %s, %s, 'suspended')", pool.a, pool.generation(pool.a), pool.v)
+    pool.answer("untrusted", pool.a)
+    assert pool.work() == ["vm1"]
+    pool.end(pool.place("migrate", pool.v, pool.b, evacuation=True))
+    assert (pool.vm_status(pool.v), pool.where(pool.v)) == ("paused", pool.b)
+
+
 def test_what_is_said_of_work_that_is_over_is_ignored(pool):
     pool.rows("select evacuation_tried(%s, %s, %s, 'late')", pool.a, pool.v, pool.b)
     pool.rows("select evacuation_stays(%s, %s, 'late')", pool.a, pool.v)

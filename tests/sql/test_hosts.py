@@ -144,6 +144,15 @@ def test_a_second_copy_is_an_alarm_and_changes_nothing(two):
     assert two.vm_status(two.v) == "up", "a host is not believed about VMs that were placed elsewhere"
 
 
+def test_a_late_event_of_a_migration_that_failed_is_no_second_copy(two):
+    two.end(two.place("migrate", two.v, two.b), "failed", "refused")
+    two.rows("select domain_event(%s, %s, %s, 'started')", two.b, two.generation(two.b), two.v)
+    assert two.events("VM_SECOND_COPY") == []
+    two.rows("update operations set ended_at = ended_at - interval '1 minute'")
+    two.rows("select domain_event(%s, %s, %s, 'started')", two.b, two.generation(two.b), two.v)
+    assert two.events("VM_SECOND_COPY") == ["VM_SECOND_COPY"]
+
+
 # --- operations that the manager's death left open ---
 
 def orphan(db, kind, vm, host):
@@ -274,6 +283,14 @@ def test_fencing_the_target_of_a_migration_leaves_the_vm_at_its_source(two):
     assert (two.vm_status(two.v), two.where(two.v)) == ("up", two.a)
     two.end(operation, "failed")
     assert outcome(two, operation) == "failed"
+
+
+def test_fencing_the_target_of_a_migration_that_left_its_source_leaves_the_vm_down(two):
+    operation = orphan(two, "migrate", two.v, two.b)
+    two.connect_host(two.a, domains="[]")
+    two.rows("select host_disconnected(%s, 0, 'no route')", two.b)
+    fence(two, two.b)
+    assert outcome(two, operation) == "failed" and (two.vm_status(two.v), two.where(two.v)) == ("down", None)
 
 
 def test_fencing_the_source_waits_for_a_migration_to_a_connected_target(two):

@@ -121,7 +121,7 @@ def test_refused_by_the_placement_policy(db, three):
 def test_refused_in_the_wrong_state_of_the_vm(db, three):
     cluster, a, b, _ = three
     vm = db.vm(cluster, "vm1")
-    assert refusal(db, "migrate", vm, a)[1] == "VM vm1 is down; only a VM that is up can migrate."
+    assert refusal(db, "migrate", vm, a)[1] == "VM vm1 is down; only a VM that is up or paused can migrate."
     operation = db.place("start", vm, a)
     assert refusal(db, "start", vm, b)[1] == "VM vm1 is wait_for_launch: another operation is under way. Wait until it has ended."
     db.end(operation)
