@@ -47,6 +47,7 @@ create table hosts (
     connected_question bigint not null default 0, -- answers to questions up to this one are about an earlier connection, or were asked before the activation
     memory_mib bigint not null default 0,
     cpus integer not null default 0,
+    machine text not null default '',           -- what QEMU's `pc` stands for there (pc-i440fx-7.2); '' unknown
     -- the verdict
     verdict text not null default 'unknown' check (verdict in ('unknown', 'trusted', 'untrusted')),
     verdict_reason text not null default '',
@@ -97,6 +98,7 @@ create table vms (
     trusted_host_flag boolean not null default false,
     origin text not null default 'trustpool',         -- where it came from
     created_in_trusted boolean not null default false, -- was its first cluster trusted
+    machine text not null default '',         -- of the host that it was started on: its migrations need the same
     status vm_status not null default 'down',
     host_id uuid references hosts,            -- where it runs, or runs from while it migrates, or was last seen (unknown)
     target_host_id uuid references hosts,     -- where it is on its way to

@@ -155,7 +155,7 @@ end $$;
 
 -- A connection was made. Pins the UUID at the first one; another UUID, or one that belongs to another host, is outcome
 -- 'identity' (generation 0: the caller closes the connection). Otherwise outcome 'connected' and the number of the connection.
-create function host_connected(p_host uuid, p_libvirt_uuid uuid, p_memory_mib bigint, p_cpus integer)
+create function host_connected(p_host uuid, p_libvirt_uuid uuid, p_memory_mib bigint, p_cpus integer, p_machine text default '')
 returns table (generation bigint, outcome text, status text, detail text)
 language plpgsql volatile as $$
 #variable_conflict use_column
@@ -177,7 +177,7 @@ begin
         return query select 0::bigint, 'identity', h.status::text, h.detail from hosts h where h.id = p_host;
         return;
     end if;
-    update hosts h set libvirt_uuid = p_libvirt_uuid, memory_mib = p_memory_mib, cpus = p_cpus, connected = true, listed = false,
+    update hosts h set libvirt_uuid = p_libvirt_uuid, memory_mib = p_memory_mib, cpus = p_cpus, machine = p_machine, connected = true, listed = false,
         generation = nextval('generations'), connected_question = nextval('questions'),
         verdict = 'unknown', verdict_reason = '', verdict_detail = '', valid_until = null, asked_at = null, unanswered_since = null
     where h.id = p_host;

@@ -1,6 +1,6 @@
 #include "manager/evacuation.h"
-#include "manager/crash_point.h"
 #include "manager/monotonic.h"
+#include "manager/operation.h"
 #include "store/evacuations.h"
 #include "trust/fault.h"
 #include "trust/plan.h"
@@ -132,14 +132,12 @@ begin_move(Evacuation *evacuation, const Round *round, const PlanMove *plan)
     move->target = g_strdup(plan->target->id);
     move->target_generation = generation_of(round, plan->target->id);
     move->evacuation = true;
-    crash_point("place_before_commit");
-    if (!vm_place(evacuation->store, move->operation, PLACE_MIGRATE, move->vm, move->target, move->target_generation,
-                  true, &move->source, &error)) {
+    if (!operation_place(evacuation->store, move->operation, PLACE_MIGRATE, move->vm, move->target,
+                         move->target_generation, true, &move->source, &error)) {
         g_message("VM %s is not moved to host %s: %s", move->vm, move->target, error->message);
         move_free(move);
         return;
     }
-    crash_point("place_after_commit");
     migrations_push(evacuation->migrations, move);
 }
 

@@ -1,5 +1,6 @@
 #include "manager/migration.h"
 #include "manager/crash_point.h"
+#include "manager/operation.h"
 #include "manager/workers.h"
 #include "store/evacuations.h"
 #include "trust/fault.h"
@@ -8,11 +9,9 @@
 #include <pthread.h>
 #include <string.h>
 
-/* After a connection has broken, libvirt needs up to a second to remove the half-made copy (measured: libvirt 9.0.0);
- * and the record is tried again for as long as a restart of the database takes. */
+/* After a connection has broken, libvirt needs up to a second to remove the half-made copy (measured: libvirt 9.0.0).
+ */
 #define SETTLE_MS 2000
-#define RECORD_TRIES 30
-#define RECORD_PAUSE_MS 1000
 
 struct Migrations {
     const Config *config;
@@ -51,6 +50,7 @@ vm_definition_xml(const Config *config, const Vm *vm, GError **error)
     VirtDefinition definition = {.uuid = vm->id,
                                  .name = vm->name,
                                  .type = config->domain_type,
+                                 .machine = vm->machine,
                                  .memory_mib = vm->memory_mib,
                                  .cpus = vm->cpus,
                                  .display = vm->display,
@@ -129,14 +129,11 @@ record_failure(Migrations *migrations, const Move *move, const GError *cause, GE
 static void
 record(Migrations *migrations, const Move *move, End end, const GError *cause)
 {
-    for (unsigned i = 0; i < RECORD_TRIES; i++) {
-        g_autoptr(GError) error = NULL;
-        if ((end == END_DONE || record_failure(migrations, move, cause, &error)) &&
-            operation_end(migrations->store, move->operation, end == END_DONE, cause ? cause->message : "", &error))
-            return;
-        g_warning("the end of VM %s's migration is not recorded yet: %s", move->vm, error->message);
-        g_usleep(RECORD_PAUSE_MS * 1000);
-    }
+    g_autoptr(GError) error = NULL;
+
+    if (end == END_FAILED && !record_failure(migrations, move, cause, &error))
+        g_warning("that VM %s was not moved is not recorded, and is tried again: %s", move->vm, error->message);
+    operation_finish(migrations->store, move->operation, end == END_DONE, cause ? cause->message : "");
 }
 
 static void

@@ -7,8 +7,8 @@
 #include <pthread.h>
 #include <string.h>
 
-/* Questions whose time of asking is still needed: a slow poll is still in flight while others begin and end beside it. The
- * oldest is overwritten, and a verdict of a question that is not here is refused. */
+/* Questions whose time of asking is still needed: a slow poll is still in flight while others begin and end beside it.
+ * The oldest is overwritten, and a verdict of a question that is not here is refused. */
 #define QUESTIONS_KEPT 4096
 
 typedef struct {

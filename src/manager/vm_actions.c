@@ -1,8 +1,8 @@
 /* vm_actions.c: start, stop and migrate, each through the placement transaction (rule TRUST). Implements part of
  * manager.h. */
-#include "manager/crash_point.h"
 #include "manager/manager.h"
 #include "manager/monotonic.h"
+#include "manager/operation.h"
 #include "manager/parts.h"
 #include "store/clusters.h"
 #include "store/vms.h"
@@ -144,12 +144,9 @@ place(Manager *manager, const Vm *vm, GPtrArray *candidates, const char *host, P
             add_reason(reasons, &n, candidate->name, candidate->why);
             continue;
         }
-        crash_point("place_before_commit");
-        if (vm_place(manager->store, operation, kind, vm->id, candidate->id, candidate->generation, false, source,
-                     &cause)) {
-            crash_point("place_after_commit");
+        if (operation_place(manager->store, operation, kind, vm->id, candidate->id, candidate->generation, false,
+                            source, &cause))
             return candidate;
-        }
         if (!g_error_matches(cause, FAULT, FAULT_REFUSED)) {
             g_propagate_error(error, g_steal_pointer(&cause));
             return NULL;
@@ -165,14 +162,28 @@ place(Manager *manager, const Vm *vm, GPtrArray *candidates, const char *host, P
     return NULL;
 }
 
-/* What is not known (the connection broke, the deadline passed) stays open until the host's domains are listed again.
- */
-static bool
-end_operation(Manager *manager, const char *operation, const GError *cause, GError **error)
+/* What libvirt was asked and did not answer (the connection broke, the deadline passed) is not known: the operation
+ * stays open until the host's domains are listed again. */
+static void
+end_operation(Manager *manager, const char *operation, bool asked, const GError *cause)
 {
-    if (g_error_matches(cause, FAULT, FAULT_UNAVAILABLE) || g_error_matches(cause, FAULT, FAULT_DEADLINE))
-        return true;
-    return operation_end(manager->store, operation, cause == NULL, cause ? cause->message : "", error);
+    bool unknown = g_error_matches(cause, FAULT, FAULT_UNAVAILABLE) || g_error_matches(cause, FAULT, FAULT_DEADLINE);
+
+    if (!asked || !unknown)
+        operation_finish(manager->store, operation, cause == NULL, cause ? cause->message : "");
+}
+
+/* On the host where it has been placed. */
+static bool
+launch(Manager *manager, const char *id, const VmCandidate *candidate, bool *asked, GError **error)
+{
+    g_autoptr(Vm) vm = vm_get(manager->store, id, error); /* read again: the placement has chosen the machine type */
+    g_autofree char *xml = vm ? vm_definition_xml(manager->config, vm, error) : NULL;
+    g_autoptr(VirtConnection) connection =
+        xml ? watch_connection(manager->watch, candidate->id, candidate->generation, error) : NULL;
+
+    *asked = connection != NULL;
+    return connection && virt_start(connection, xml, error);
 }
 
 bool
@@ -181,20 +192,16 @@ manager_vm_start(Manager *manager, const char *id, const char *host, const char 
     g_autoptr(Vm) vm = vm_get(manager->store, id, error);
     g_autoptr(GPtrArray) candidates = vm ? read_candidates(manager, vm, host, error) : NULL;
     g_autofree char *operation = g_uuid_string_random();
-    g_autofree char *xml = candidates ? vm_definition_xml(manager->config, vm, error) : NULL;
     const VmCandidate *candidate =
-        xml ? place(manager, vm, candidates, host, PLACE_START, operation, NULL, error) : NULL;
-    g_autoptr(VirtConnection) connection = NULL;
+        candidates ? place(manager, vm, candidates, host, PLACE_START, operation, NULL, error) : NULL;
     g_autoptr(GError) cause = NULL;
+    bool asked = false;
 
     if (!candidate)
         return false;
     g_info("%s starts VM %s on host %s", user, vm->name, candidate->name);
-    connection = watch_connection(manager->watch, candidate->id, candidate->generation, &cause);
-    if (connection)
-        virt_start(connection, xml, &cause);
-    if (!end_operation(manager, operation, cause, error))
-        return false;
+    launch(manager, id, candidate, &asked, &cause);
+    end_operation(manager, operation, asked, cause);
     if (!cause)
         return true;
     g_propagate_prefixed_error(error, g_steal_pointer(&cause), "VM %s does not start on host %s: ", vm->name,
@@ -260,8 +267,7 @@ manager_vm_stop(Manager *manager, const char *id, bool gracefully, const char *u
         virt_stop(connection, id, false, &cause);
     if (g_error_matches(cause, FAULT, FAULT_NOT_FOUND))
         g_clear_error(&cause); /* it is gone already */
-    if (!end_operation(manager, operation, cause, error))
-        return false;
+    end_operation(manager, operation, connection != NULL, cause);
     if (!cause)
         return true;
     g_propagate_prefixed_error(error, g_steal_pointer(&cause), "VM %s does not stop: ", vm->name);

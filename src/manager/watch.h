@@ -48,7 +48,7 @@ typedef struct {
 typedef struct {
     GPtrArray *(*hosts)(Store *store, GError **error); /* of Host */
     HostConnected *(*connected)(Store *store, const char *id, const char *libvirt_uuid, int64_t memory_mib, int cpus,
-                                GError **error);
+                                const char *machine, GError **error);
     bool (*disconnected)(Store *store, const char *id, int64_t generation, const char *why, GError **error);
     bool (*identity)(Store *store, const char *id, const char *detail, GError **error);
     bool (*listed)(Store *store, const char *host, int64_t generation, GPtrArray *domains, GError **error);

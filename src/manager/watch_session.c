@@ -158,7 +158,8 @@ generation_get(Session *s, const VirtHostInfo *info, SessionEnd *end, GError **e
     if (!enter(s, error))
         return false;
     g_autoptr(HostConnected) connected =
-        watch->functions->connected(watch->store, s->host, info->uuid, info->memory_mib, info->cpus, error);
+        watch->functions->connected(watch->store, s->host, info->uuid, info->memory_mib, info->cpus, info->machine,
+                                    error);
     bool ok = connected != NULL && !connected->identity_refused;
     if (!ok) {
         *end = END_NOTHING;

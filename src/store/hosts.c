@@ -115,13 +115,15 @@ host_connected_free(HostConnected *connected)
 
 /* Repeated, it would only draw one more generation; but the watch connects anew anyway when it fails. */
 HostConnected *
-host_connected(Store *store, const char *id, const char *libvirt_uuid, int64_t memory_mib, int cpus, GError **error)
+host_connected(Store *store, const char *id, const char *libvirt_uuid, int64_t memory_mib, int cpus,
+               const char *machine, GError **error)
 {
     char memory[32], count[16];
     g_snprintf(memory, sizeof memory, "%" G_GINT64_FORMAT, memory_mib);
     g_snprintf(count, sizeof count, "%d", cpus);
-    const char *params[] = {id, libvirt_uuid, memory, count};
-    g_autoptr(StoreResult) result = store_call(store, error, "select * from host_connected($1, $2, $3, $4)", 4, params);
+    const char *params[] = {id, libvirt_uuid, memory, count, machine};
+    g_autoptr(StoreResult) result =
+        store_call(store, error, "select * from host_connected($1, $2, $3, $4, $5)", 5, params);
     if (result == NULL)
         return NULL;
     HostConnected *connected = g_new0(HostConnected, 1);

@@ -55,7 +55,7 @@ void host_connected_free(HostConnected *connected);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostConnected, host_connected_free)
 
 HostConnected *host_connected(Store *store, const char *id, const char *libvirt_uuid, int64_t memory_mib, int cpus,
-                              GError **error);
+                              const char *machine, GError **error);
 /* Only if `generation` is still the host's. generation 0: never connected in this life of the daemon. */
 bool host_disconnected(Store *store, const char *id, int64_t generation, const char *why, GError **error);
 bool host_identity(Store *store, const char *id, const char *detail, GError **error);

@@ -33,6 +33,7 @@ typedef struct {
     char *pinned_host_id; /* NULL: none */
     bool trusted_host_flag;
     char *origin;
+    char *machine; /* QEMU's machine type that it was started with; "": none yet */
     char *status;
     char *status_detail;
     char *host_id;        /* NULL: none */

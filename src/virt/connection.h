@@ -45,6 +45,7 @@ typedef struct {
     char *uuid; /* of the host, from its capabilities; NULL: it has none (test driver) */
     int64_t memory_mib;
     int cpus;
+    char *machine; /* what the machine type `pc` stands for there, such as pc-i440fx-7.2; "": not told */
 } VirtHostInfo;
 void virt_host_info_clear(VirtHostInfo *info);
 

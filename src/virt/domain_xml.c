@@ -5,6 +5,7 @@
 
 #define NAME_MAX_BYTES 255
 #define SOURCE_MAX_BYTES 4096
+#define MACHINE_MAX_BYTES 64
 #define DEVICES_MAX 26         /* disks are named a to z */
 #define IDE_MAX 4              /* two channels of two */
 #define SCSI_PER_CONTROLLER 15 /* libvirt's wide SCSI: 16 units, the controller is number 7 */
@@ -87,6 +88,13 @@ virt_disk_source_is_valid(const char *source, GError **error)
     return true;
 }
 
+bool
+virt_machine_is_valid(const char *machine)
+{
+    return strlen(machine) <= MACHINE_MAX_BYTES &&
+           machine[strspn(machine, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")] == '\0';
+}
+
 static bool
 head_append(GString *out, const VirtDefinition *d, GError **error)
 {
@@ -99,6 +107,8 @@ head_append(GString *out, const VirtDefinition *d, GError **error)
         wrong = "type (kvm or qemu)";
     else if (d->emulator != NULL && (!is_plain(d->emulator, SOURCE_MAX_BYTES) || d->emulator[0] != '/'))
         wrong = "emulator (an absolute path)";
+    else if (d->machine != NULL && !virt_machine_is_valid(d->machine))
+        wrong = "machine type (letters, digits, '.', '_' and '-')";
     else if (d->memory_mib < 1 || d->memory_mib > (INT64_C(1) << 24))
         wrong = "memory (1 MiB to 16 TiB)";
     else if (d->cpus < 1 || d->cpus > 512)
@@ -113,7 +123,8 @@ head_append(GString *out, const VirtDefinition *d, GError **error)
     }
     append(out, "<domain type='%s'>\n  <name>%s</name>\n  <uuid>%s</uuid>\n", d->type, d->name, d->uuid);
     append(out, "  <memory unit='MiB'>%" G_GINT64_FORMAT "</memory>\n  <vcpu>%d</vcpu>\n", d->memory_mib, d->cpus);
-    append(out, "  <os>\n    <type arch='x86_64' machine='pc'>hvm</type>\n  </os>\n");
+    append(out, "  <os>\n    <type arch='x86_64' machine='%s'>hvm</type>\n  </os>\n",
+           d->machine != NULL && *d->machine ? d->machine : "pc");
     append(out, "  <features>\n    <acpi/>\n  </features>\n");
     append(out, "  <on_poweroff>destroy</on_poweroff>\n  <on_reboot>restart</on_reboot>\n"
                 "  <on_crash>destroy</on_crash>\n  <devices>\n");

@@ -25,6 +25,7 @@ typedef struct {
     const char *name;
     const char *type;     /* kvm or qemu */
     const char *emulator; /* NULL: libvirt's choice */
+    const char *machine;  /* NULL or "": pc */
     int64_t memory_mib;
     int cpus;
     const char *display; /* vnc, spice, none */
@@ -38,6 +39,8 @@ typedef struct {
  * (addresses are left to libvirt, which assigns them in order). g_free. Error FAULT_INVALID names the VM's field, or
  * the disk or NIC, counted from 0. */
 char *virt_domain_xml(const VirtDefinition *definition, GError **error);
+/* Is this the name of a machine type (or "")? */
+bool virt_machine_is_valid(const char *machine);
 /* Is this a disk source that virt_domain_xml takes? FAULT_INVALID. */
 bool virt_disk_source_is_valid(const char *source, GError **error);
 

@@ -2,6 +2,7 @@
 #include "trust/fault.h"
 #include "virt/connection.h"
 #include "virt/connection_private.h"
+#include "virt/domain_xml.h"
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <libxml/parser.h>
@@ -13,6 +14,7 @@ void
 virt_host_info_clear(VirtHostInfo *info)
 {
     g_clear_pointer(&info->uuid, g_free);
+    g_clear_pointer(&info->machine, g_free);
 }
 
 void
@@ -35,24 +37,64 @@ child_named(xmlNode *parent, const char *name)
     return NULL;
 }
 
-/* capabilities/host/uuid, in lower case; NULL: there is none. libvirt's documentation, "Driver capabilities XML". */
+/* capabilities/host/uuid, in lower case; NULL: there is none. */
 static char *
-host_uuid(const char *capabilities)
+host_uuid(xmlNode *capabilities)
 {
-    size_t length = strlen(capabilities);
-    if (length > CAPABILITIES_MAX)
-        return NULL;
-    xmlDoc *doc =
-        xmlReadMemory(capabilities, (int)length, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-    if (doc == NULL)
-        return NULL;
-    xmlNode *node = child_named(child_named(xmlDocGetRootElement(doc), "host"), "uuid");
+    xmlNode *node = child_named(child_named(capabilities, "host"), "uuid");
     xmlChar *text = node != NULL ? xmlNodeGetContent(node) : NULL;
     char *uuid =
         text != NULL && g_uuid_string_is_valid((const char *)text) ? g_ascii_strdown((const char *)text, -1) : NULL;
     xmlFree(text);
-    xmlFreeDoc(doc);
     return uuid;
+}
+
+/* The @canonical of the machine with this alias; NULL: it has none that may stand in a definition. */
+static char *
+canonical_machine(xmlNode *arch, const char *alias)
+{
+    char *found = NULL;
+    for (xmlNode *n = arch->children; n != NULL && found == NULL; n = n->next) {
+        xmlChar *text = strcmp((const char *)n->name, "machine") == 0 ? xmlNodeGetContent(n) : NULL;
+        xmlChar *canonical =
+            text != NULL && strcmp((const char *)text, alias) == 0 ? xmlGetProp(n, BAD_CAST "canonical") : NULL;
+        if (canonical != NULL && virt_machine_is_valid((const char *)canonical))
+            found = g_strdup((const char *)canonical);
+        xmlFree(canonical);
+        xmlFree(text);
+    }
+    return found;
+}
+
+/* capabilities/guest/arch[@name='x86_64']/machine[.='pc']/@canonical. A definition must name this, not the alias: once
+ * the source's libvirtd has been restarted it compares the running machine's canonical name with whatever the target's
+ * definition says (measured: libvirt 9.0.0). */
+static char *
+machine_type(xmlNode *capabilities)
+{
+    char *found = NULL;
+    for (xmlNode *guest = capabilities->children; guest != NULL && found == NULL; guest = guest->next) {
+        xmlNode *arch = strcmp((const char *)guest->name, "guest") == 0 ? child_named(guest, "arch") : NULL;
+        xmlChar *name = arch != NULL ? xmlGetProp(arch, BAD_CAST "name") : NULL;
+        if (name != NULL && strcmp((const char *)name, "x86_64") == 0)
+            found = canonical_machine(arch, "pc");
+        xmlFree(name);
+    }
+    return found != NULL ? found : g_strdup("");
+}
+
+/* libvirt's documentation, "Driver capabilities XML". What cannot be read is as if it were not there. */
+static void
+capabilities_read(const char *capabilities, VirtHostInfo *info)
+{
+    size_t length = strlen(capabilities);
+    xmlDoc *doc = length > CAPABILITIES_MAX ? NULL
+                                            : xmlReadMemory(capabilities, (int)length, NULL, NULL,
+                                                            XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    xmlNode *root = doc != NULL ? xmlDocGetRootElement(doc) : NULL;
+    info->uuid = root != NULL ? host_uuid(root) : NULL;
+    info->machine = root != NULL ? machine_type(root) : g_strdup("");
+    xmlFreeDoc(doc);
 }
 
 bool
@@ -66,7 +108,7 @@ virt_host_info(VirtConnection *connection, VirtHostInfo *info, GError **error)
         virt_fault(connection, FAULT_FAILED, "cannot read the host's capabilities", error);
         return false;
     }
-    info->uuid = host_uuid(capabilities);
+    capabilities_read(capabilities, info);
     free(capabilities);
     if (virNodeGetInfo(handle, &node) < 0) {
         virt_fault(connection, FAULT_FAILED, "cannot read the host's memory and processors", error);

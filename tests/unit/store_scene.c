@@ -52,7 +52,8 @@ connect_and_list(StoreScene *scene, size_t host, const char *vm)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *uuid = g_strdup_printf("00000000-0000-0000-0000-%012zu", host + 1);
-    g_autoptr(HostConnected) connected = host_connected(scene->store, scene->hosts[host], uuid, 4096, 4, &error);
+    g_autoptr(HostConnected) connected =
+        host_connected(scene->store, scene->hosts[host], uuid, 4096, 4, "pc-i440fx-7.2", &error);
     scene_must(connected != NULL, error);
     ck_assert(!connected->identity_refused);
     scene->generation[host] = connected->generation;

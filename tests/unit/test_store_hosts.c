@@ -145,7 +145,8 @@ START_TEST(another_uuid_is_refused_and_makes_the_host_non_operational)
     scene_bring_up(scene, 0);
     scene_must(host_disconnected(scene->store, scene->hosts[0], scene->generation[0], "cut", &error), error);
     g_autoptr(HostConnected) connected =
-        host_connected(scene->store, scene->hosts[0], "00000000-0000-0000-0000-00000000dead", 4096, 4, &error);
+        host_connected(scene->store, scene->hosts[0], "00000000-0000-0000-0000-00000000dead", 4096, 4, "pc-i440fx-7.2",
+                       &error);
     scene_must(connected != NULL, error);
     ck_assert(connected->identity_refused);
     ck_assert_str_eq(connected->status, "non_operational");

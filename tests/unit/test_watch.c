@@ -117,12 +117,14 @@ fake_hosts(Store *store, GError **error)
 }
 
 static HostConnected *
-fake_connected(Store *store, const char *id, const char *uuid, int64_t memory, int cpus, GError **error)
+fake_connected(Store *store, const char *id, const char *uuid, int64_t memory, int cpus, const char *machine,
+               GError **error)
 {
     Peer *peer = peer_of(id);
     HostConnected *connected = NULL;
     (void)store;
     (void)uuid;
+    (void)machine;
     pthread_mutex_lock(&lock);
     while (peer->hold_connected)
         pthread_cond_wait(&released, &lock);
