@@ -121,4 +121,5 @@ __attribute__((visibility("default"))) const ClusterPlugin cluster_plugin = {
     .cluster_check = null_cluster_check,
     .vm_check = null_vm_check,
     .webhook = null_webhook,
+    .options = NULL,
 };

@@ -101,6 +101,14 @@ typedef struct {
     unsigned line; /* in the file, for messages; 0 when unknown */
 } ClusterPluginSetting;
 
+/* An option that a plugin knows, for the sample configuration and the manual. */
+typedef struct {
+    const char *section;
+    const char *name;
+    const char *fallback; /* the default as it would be written, or NULL for none */
+    const char *help;     /* one sentence or more */
+} ClusterPluginOption;
+
 /* Candidates for a placement: the plugin marks those that may run the VM. */
 typedef struct {
     const ClusterPluginHost *host;
@@ -212,6 +220,9 @@ typedef struct {
     /* A message of an attestation service to the manager's address for them. headers: "Name: value", ends with NULL.
      * Returns the HTTP status to answer with. Any thread; may block 1 s. */
     int (*webhook)(void *plugin, const char *const headers[], const void *bytes, size_t size);
+
+    /* What can be set in its sections; ends with a NULL name. NULL: nothing. */
+    const ClusterPluginOption *options;
 } ClusterPlugin;
 
 #ifdef __cplusplus

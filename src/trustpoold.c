@@ -1,6 +1,7 @@
 /* trustpoold.c: the daemon's main. Reads the configuration, starts the parts, waits for signals. */
 #include "manager/configuration.h"
 #include "manager/manager.h"
+#include "manager/plugin_loader.h"
 #include "manager/tls_files.h"
 #include "rest/server.h"
 #include "store/private_server.h"
@@ -266,15 +267,14 @@ migrate(const Arguments *arguments, GError **error)
 static int
 act(const Arguments *arguments, GError **error)
 {
-    g_autofree char *sample = NULL;
-
     if (arguments->version) {
         printf("trustpoold %s\n", PACKAGE_VERSION);
         return EXIT_SUCCESS;
     }
     if (arguments->sample) {
-        sample = config_sample();
-        fputs(sample, stdout);
+        g_autofree char *ours = config_sample();
+        g_autofree char *plugins = plugin_sample(PLUGIN_DIR "/host-validation.so");
+        printf("%s%s", ours, plugins);
         return EXIT_SUCCESS;
     }
     if (arguments->check) {

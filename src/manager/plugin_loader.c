@@ -1,6 +1,7 @@
 #include "manager/plugin_loader.h"
 #include "trust/fault.h"
 #include <dlfcn.h>
+#include <string.h>
 
 static const ClusterPlugin *
 refuse(const char *path, GError **error, const char *why)
@@ -42,4 +43,24 @@ plugin_load(const char *path, GError **error)
         !plugin->webhook)
         return refuse(path, error, "its table has an empty entry");
     return plugin;
+}
+
+char *
+plugin_sample(const char *path)
+{
+    g_autoptr(GError) error = NULL;
+    const ClusterPlugin *plugin = plugin_load(path, &error);
+    const char *section = "";
+    GString *text;
+
+    if (!plugin)
+        return g_strdup_printf("\n# The plugin's options are not known: %s\n", error->message);
+    text = g_string_new(NULL);
+    for (const ClusterPluginOption *option = plugin->options; option && option->name; option++) {
+        if (strcmp(section, option->section) != 0)
+            g_string_append_printf(text, "\n[%s]\n", section = option->section);
+        g_string_append_printf(text, "# %s\n#%s = %s\n", option->help, option->name,
+                               option->fallback ? option->fallback : "");
+    }
+    return g_string_free(text, FALSE);
 }

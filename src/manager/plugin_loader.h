@@ -9,4 +9,8 @@
  * callback missing. */
 const ClusterPlugin *plugin_load(const char *path, GError **error);
 
+/* The plugin's part of the sample configuration: its options with their help as comments; a comment that says so when
+ * it cannot be loaded. g_free. */
+char *plugin_sample(const char *path);
+
 #endif

@@ -135,4 +135,5 @@ __attribute__((visibility("default"))) const ClusterPlugin cluster_plugin = {
     .cluster_check = cluster_check,
     .vm_check = vm_check,
     .webhook = webhook,
+    .options = settings_options,
 };

@@ -14,7 +14,9 @@
 typedef const char *(*Parser)(const char *text, void *target);
 
 typedef struct {
-    SettingsOption shown;
+    const char *name;
+    const char *alias; /* the spelling of Nova's oldest documentation, or NULL */
+    const char *fallback;
     Parser parse;
     size_t offset;
 } Option;
@@ -109,52 +111,48 @@ parse_dialect(const char *text, void *target)
     return oat_dialect_parse(text, target) ? NULL : "auto, 1.0, 1.5 (for 1.5 to 1.7) or 2.0";
 }
 
-#define OPTION(name, alias, fallback, parser, member, help)                                                            \
-    {                                                                                                                  \
-        {name, alias, fallback, help}, parser, offsetof(Settings, member)                                              \
-    }
-
+/* The one table: name, older spelling, default, parser, member, help. */
 /* clang-format off */
-static const Option options[] = {
-    OPTION("attestation_server", "server", NULL, parse_server, server,
-        "Name or address of the attestation server. Without it no host is ever trusted, and no cluster can be made so."),
-    OPTION("attestation_server_ca_file", "server_ca_file", NULL, parse_text, ca_file,
-        "PEM file with the authority that signed the server's certificate. Without it the system's authorities count."),
-    OPTION("attestation_port", "port", "8443", parse_port, port,
-        "Port of the attestation server. OpenAttestation 2.x usually has 8181."),
-    OPTION("attestation_api_url", "api_url", "/OpenAttestationWebServices/V1.0", parse_path, api_url,
-        "Path of the server's web service. From OpenAttestation 1.5 on it is /AttestationService/resources."),
-    OPTION("attestation_auth_blob", "auth_blob", NULL, parse_text, auth_blob,
-        "A secret that is sent with each question, in the headers Auth_blob and x-auth-blob."),
-    OPTION("attestation_auth_timeout", NULL, "60", parse_seconds, auth_timeout_ms,
-        "Seconds that a verdict stays valid. Hosts are asked about again every third of it."),
-    OPTION("attestation_insecure_ssl", NULL, "false", parse_boolean, insecure_ssl,
-        "True: the server's certificate is not checked, and anybody on the network can vouch for any host."),
-    OPTION("attestation_poll_timeout", NULL, "25", parse_seconds, poll_timeout_ms,
-        "Seconds that the server may take for an answer; at most half of attestation_auth_timeout. Not set, it is 25 or "
-        "that half, whichever is less."),
-    OPTION("attestation_clock_skew", NULL, "5", parse_seconds, clock_skew_ms,
-        "Seconds that the server's clock may be ahead. An answer from further ahead is not believed."),
-    OPTION("attestation_dialect", NULL, "auto", parse_dialect, dialect,
-        "Which names a question may carry: auto (told from path and port), 1.0, 1.5 (for 1.5 to 1.7) or 2.0."),
-    OPTION("attestation_client_cert_file", NULL, NULL, parse_text, client_cert_file,
-        "PEM file with the certificate by which the attestation server knows this manager."),
-    OPTION("attestation_client_key_file", NULL, NULL, parse_text, client_key_file,
-        "PEM file with the key of that certificate."),
-};
+#define OPTIONS(X) \
+    X("attestation_server", "server", NULL, parse_server, server, \
+        "Name or address of the attestation server. Without it no host is ever trusted, and no cluster can be made so.") \
+    X("attestation_server_ca_file", "server_ca_file", NULL, parse_text, ca_file, \
+        "PEM file with the authority that signed the server's certificate. Without it the system's authorities count.") \
+    X("attestation_port", "port", "8443", parse_port, port, \
+        "Port of the attestation server. OpenAttestation 2.x usually has 8181.") \
+    X("attestation_api_url", "api_url", "/OpenAttestationWebServices/V1.0", parse_path, api_url, \
+        "Path of the server's web service. From OpenAttestation 1.5 on it is /AttestationService/resources.") \
+    X("attestation_auth_blob", "auth_blob", NULL, parse_text, auth_blob, \
+        "A secret that is sent with each question, in the headers Auth_blob and x-auth-blob.") \
+    X("attestation_auth_timeout", NULL, "60", parse_seconds, auth_timeout_ms, \
+        "Seconds that a verdict stays valid. Hosts are asked about again every third of it.") \
+    X("attestation_insecure_ssl", NULL, "false", parse_boolean, insecure_ssl, \
+        "True: the server's certificate is not checked, and anybody on the network can vouch for any host.") \
+    X("attestation_poll_timeout", NULL, "25", parse_seconds, poll_timeout_ms, \
+        "Seconds that the server may take for an answer; at most half of attestation_auth_timeout. Not set, it is 25 or " \
+        "that half, whichever is less.") \
+    X("attestation_clock_skew", NULL, "5", parse_seconds, clock_skew_ms, \
+        "Seconds that the server's clock may be ahead. An answer from further ahead is not believed.") \
+    X("attestation_dialect", NULL, "auto", parse_dialect, dialect, \
+        "Which names a question may carry: auto (told from path and port), 1.0, 1.5 (for 1.5 to 1.7) or 2.0.") \
+    X("attestation_client_cert_file", NULL, NULL, parse_text, client_cert_file, \
+        "PEM file with the certificate by which the attestation server knows this manager.") \
+    X("attestation_client_key_file", NULL, NULL, parse_text, client_key_file, \
+        "PEM file with the key of that certificate.")
 /* clang-format on */
 
-const SettingsOption *
-settings_option(size_t n)
-{
-    return n < G_N_ELEMENTS(options) ? &options[n].shown : NULL;
-}
+#define AS_OPTION(name, alias, fallback, parser, member, help)                                                         \
+    {name, alias, fallback, parser, offsetof(Settings, member)},
+#define AS_SHOWN(name, alias, fallback, parser, member, help) {SETTINGS_SECTION, name, fallback, help},
+
+static const Option options[] = {OPTIONS(AS_OPTION)};
+const ClusterPluginOption settings_options[] = {OPTIONS(AS_SHOWN){0}};
 
 static const Option *
 find_option(const char *name)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(options); i++)
-        if (strcmp(name, options[i].shown.name) == 0 || g_strcmp0(name, options[i].shown.alias) == 0)
+        if (strcmp(name, options[i].name) == 0 || g_strcmp0(name, options[i].alias) == 0)
             return &options[i];
     return NULL;
 }
@@ -162,8 +160,8 @@ find_option(const char *name)
 static void
 set_default(Settings *settings, const Option *option)
 {
-    if (option->shown.fallback)
-        option->parse(option->shown.fallback, (char *)settings + option->offset);
+    if (option->fallback)
+        option->parse(option->fallback, (char *)settings + option->offset);
 }
 
 static bool
@@ -185,7 +183,7 @@ read_line(Settings *settings, const ClusterPluginSetting *line, unsigned seen[],
     }
     if (seen[option - options]) {
         g_set_error(error, FAULT, FAULT_INVALID, "Line %u: %s is set twice in [%s]; the other line is %u.", line->line,
-                    option->shown.name, line->section, seen[option - options]);
+                    option->name, line->section, seen[option - options]);
         return false;
     }
     seen[option - options] = line->line ? line->line : 1;

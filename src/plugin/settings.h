@@ -32,16 +32,8 @@ typedef struct {
     _Atomic unsigned refs;
 } Settings;
 
-/* One option: what the manual and the sample file are made from. */
-typedef struct {
-    const char *name;
-    const char *alias;    /* older spelling, or NULL */
-    const char *fallback; /* the default as it would be written, or NULL for none */
-    const char *help;
-} SettingsOption;
-
-/* The n-th option, or NULL past the last. */
-const SettingsOption *settings_option(size_t n);
+/* The options, as the manual and the sample file show them; ends with a NULL name. */
+extern const ClusterPluginOption settings_options[];
 
 /*
  * Reads the section's lines. FAULT_INVALID names the option and its line. Free with settings_unref.

@@ -98,6 +98,7 @@ START_TEST(host_validation_asks_marks_and_stops)
 
     ck_assert_str_eq(plugin->name, "host-validation");
     ck_assert_str_eq(plugin->sections[0], "trusted_computing");
+    ck_assert_str_eq(plugin->options[0].name, "attestation_server");
     settings = fake_attestation_settings(attestation, NULL, &n);
     state = start(plugin, settings, n);
     fake_attestation_set(attestation, "bad.example", "untrusted");

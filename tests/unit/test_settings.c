@@ -238,7 +238,8 @@ START_TEST(every_option_has_a_name_and_a_help_text_and_parses_its_default)
 {
     size_t n = 0;
 
-    for (const SettingsOption *option; (option = settings_option(n)); n++) {
+    for (const ClusterPluginOption *option = settings_options; option->name; option++, n++) {
+        ck_assert_str_eq(option->section, "trusted_computing");
         ck_assert(g_str_has_prefix(option->name, "attestation_"));
         ck_assert(g_str_has_suffix(option->help, "."));
         if (option->fallback) {
