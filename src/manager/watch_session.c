@@ -171,8 +171,10 @@ generation_get(Session *s, const VirtHostInfo *info, SessionEnd *end, GError **e
         if (!late) /* otherwise the recorder is already reading it */
             s->generation = connected->generation;
         pthread_mutex_unlock(&watch->lock);
-        if (late)
+        if (late) {
             watch->functions->disconnected(watch->store, s->host, connected->generation, "it answered too late", NULL);
+            watch_refresh(watch); /* a connection that came up meanwhile may have the lower generation */
+        }
     }
     watch_leave(watch);
     return ok;

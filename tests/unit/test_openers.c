@@ -137,9 +137,8 @@ START_TEST(jobs_that_hang_do_not_keep_others_waiting)
     for (unsigned i = 20; i < 40; i++)
         openers_add(openers, &jobs[i]);
     WAIT_FOR(DONES(20, 40) == 20);
-    ck_assert_uint_eq(LATES(0, 20), 20);
     ck_assert_uint_eq(DONES(0, 20), 0);
-    ck_assert_uint_eq(openers_hanging(openers), 20);
+    WAIT_FOR(LATES(0, 20) == 20 && openers_hanging(openers) == 20); /* the last one need not have been late before */
     open_gates(0, 20);
     WAIT_FOR(DONES(0, 20) == 20);
     WAIT_FOR(openers_hanging(openers) == 0);
