@@ -8,6 +8,7 @@
 #include <time.h>
 
 #define COLLISIONS_MAX 5
+#define RECONNECT_US 50000 /* between attempts to reach a server that is away */
 
 struct Store {
     char *conninfo;
@@ -166,6 +167,18 @@ may_send_again(const Store *store, Attempts *attempts, SessionOutcome outcome, b
     return false;
 }
 
+/* A statement that is to be repeated is worth the wait for a server that restarts: what became of it would stay
+ * unknown.
+ */
+static bool
+may_connect_again(const Attempts *attempts, int64_t deadline)
+{
+    if (attempts->lost == 0 || deadline - g_get_monotonic_time() <= RECONNECT_US)
+        return false;
+    g_usleep(RECONNECT_US);
+    return true;
+}
+
 static StoreResult *
 call(Store *store, bool again, GError **error, const char *sql, unsigned n, const char *const params[])
 {
@@ -174,9 +187,13 @@ call(Store *store, bool again, GError **error, const char *sql, unsigned n, cons
     for (;;) {
         g_autoptr(GError) why = NULL;
         PGresult *answer = NULL;
-        StoreSession *session = take_session(store, deadline, error);
-        if (session == NULL)
+        StoreSession *session = take_session(store, deadline, &why);
+        if (session == NULL) {
+            if (may_connect_again(&attempts, deadline))
+                continue;
+            g_propagate_error(error, g_steal_pointer(&why));
             return NULL;
+        }
         SessionOutcome outcome = session_call(session, sql, n, params, deadline, &answer, &why);
         give_session(store, session, outcome);
         if (outcome == SESSION_DONE) {

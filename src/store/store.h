@@ -38,7 +38,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_free)
 StoreResult *store_call(Store *store, GError **error, const char *sql, unsigned n, const char *const params[]);
 /* The same for statements whose rows nobody reads. */
 bool store_run(Store *store, GError **error, const char *sql, unsigned n, const char *const params[]);
-/* The same for statements that may come twice: sent again, once, when the connection broke. */
+/* The same for statements that may come twice: sent again, once, when the connection broke; a server that is away is
+ * waited for up to the deadline. */
 StoreResult *store_call_again(Store *store, GError **error, const char *sql, unsigned n, const char *const params[]);
 bool store_run_again(Store *store, GError **error, const char *sql, unsigned n, const char *const params[]);
 void store_result_free(StoreResult *result);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,6 +178,50 @@ START_TEST(adopted_server_that_died_is_started_again)
 }
 END_TEST
 
+static void *
+ask_twice(void *closure)
+{
+    g_autoptr(GError) error = NULL;
+    /* Long on the server that is there at first, short on the one that comes after it. */
+    g_autoptr(StoreResult) result =
+        store_call_again(closure, &error,
+                         "select 'second' as answer, pg_sleep(case when exists (select from public.first"
+                         " where started = pg_postmaster_start_time()) then 600 else 0 end)",
+                         0, NULL);
+    return result != NULL ? g_strdup(store_text(result, 0, "answer")) : g_strdup(error->message);
+}
+
+START_TEST(statement_that_may_come_twice_outlives_the_server)
+{
+    char *folder = new_folder();
+    g_autoptr(GError) error = NULL;
+    PrivateServer *server = must_start(folder);
+    g_free(ask(server, "create table public.first as select pg_postmaster_start_time() as started, '' as answer"));
+    Store *store = pg_fixture_store(private_server_conninfo(server));
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, ask_twice, store), 0);
+    int64_t deadline = g_get_monotonic_time() + 60 * G_USEC_PER_SEC;
+    for (bool sleeps = false; !sleeps;) {
+        g_autofree char *answer = ask(server, "select wait_event as answer from pg_stat_activity"
+                                              " where wait_event = 'PgSleep'");
+        sleeps = answer != NULL;
+        ck_assert(g_get_monotonic_time() < deadline);
+    }
+    pid_t pid = server_pid(folder);
+    kill(pid, SIGKILL);
+    wait_gone(pid);
+    if (!private_server_ensure(server, &error))
+        ck_abort_msg("%s", error->message);
+    void *answer = NULL;
+    pthread_join(thread, &answer);
+    ck_assert_str_eq(answer, "second");
+    g_free(answer);
+    store_free(store);
+    private_server_stop(server);
+    pg_fixture_remove(folder);
+}
+END_TEST
+
 START_TEST(lock_file_that_names_another_process_does_not_stop_the_start)
 {
     char *folder = new_folder();
@@ -292,6 +337,7 @@ main(void)
     tcase_add_test(tcase, server_of_a_killed_daemon_is_adopted);
     tcase_add_test(tcase, server_that_died_is_started_again);
     tcase_add_test(tcase, adopted_server_that_died_is_started_again);
+    tcase_add_test(tcase, statement_that_may_come_twice_outlives_the_server);
     tcase_add_test(tcase, lock_file_that_names_another_process_does_not_stop_the_start);
     tcase_add_test(tcase, killed_initdb_is_forgotten);
     tcase_add_test(tcase, second_daemon_in_the_same_folder_is_refused_and_harms_nothing);
