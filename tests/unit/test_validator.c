@@ -411,7 +411,10 @@ START_TEST(a_service_that_fails_about_everybody_incriminates_nobody)
     static const struct {
         unsigned status;
         const char *garbage, *reason;
-    } failures[] = {{500, NULL, "http_error"}, {0, "<html>", "malformed_document"}, {0, "[]", "malformed_document"}};
+    } failures[] = {{500, NULL, "http_error"},
+                    {404, NULL, "http_error"},
+                    {0, "<html>", "malformed_document"},
+                    {0, "[]", "malformed_document"}};
 
     start(NULL, NULL);
     for (unsigned i = 0; i < G_N_ELEMENTS(failures); i++) {
@@ -447,6 +450,38 @@ START_TEST(a_service_that_fails_about_very_many_is_not_asked_about_each)
     for (unsigned i = 0; i < N; i++)
         UNTIL(fake_manager_count(manager, hosts[i].id, CLUSTER_PLUGIN_TRUSTED) >= 1);
     g_free(hosts);
+}
+END_TEST
+
+START_TEST(a_poll_in_vain_wipes_no_good_verdict)
+{
+    start(NULL, NULL);
+    send("node1", CLUSTER_PLUGIN_UP);
+    expect("node1", CLUSTER_PLUGIN_TRUSTED, "");
+    fake_attestation_fail(attestation, 503, NULL);
+    send("node1", CLUSTER_PLUGIN_HINT);
+    expect_nth("node1", 1, CLUSTER_PLUGIN_SILENT, "http_error", true);
+    ck_assert(is_cached("node1"));
+    fake_attestation_fail(attestation, 0, NULL);
+    fake_attestation_set(attestation, "node1", "timeout");
+    send("node1", CLUSTER_PLUGIN_HINT);
+    expect_nth("node1", 2, CLUSTER_PLUGIN_UNANSWERED, "timeout", true);
+    ck_assert(is_cached("node1"));
+}
+END_TEST
+
+START_TEST(a_host_that_is_never_mentioned_makes_no_question_about_others)
+{
+    start(NULL, NULL);
+    send("node1", CLUSTER_PLUGIN_UP);
+    expect("node1", CLUSTER_PLUGIN_TRUSTED, "");
+    fake_attestation_set(attestation, "ghost", "absent");
+    for (unsigned i = 0; i < 3; i++) {
+        send("ghost", CLUSTER_PLUGIN_PLACE);
+        expect_nth("ghost", i, CLUSTER_PLUGIN_UNANSWERED, "missing", true);
+    }
+    ck_assert_uint_eq(fake_attestation_asked_alone(attestation, "ghost"), 3);
+    ck_assert_uint_eq(fake_attestation_asked(attestation, "node1"), 1);
 }
 END_TEST
 
@@ -722,6 +757,8 @@ add_tests(TCase *tests)
     tcase_add_test(tests, a_silent_service_is_silent_about_all_and_asked_again);
     tcase_add_test(tests, a_service_that_fails_about_everybody_incriminates_nobody);
     tcase_add_test(tests, a_service_that_fails_about_very_many_is_not_asked_about_each);
+    tcase_add_test(tests, a_poll_in_vain_wipes_no_good_verdict);
+    tcase_add_test(tests, a_host_that_is_never_mentioned_makes_no_question_about_others);
     tcase_add_test(tests, a_service_that_cannot_be_reached_is_silent);
     tcase_add_test(tests, without_a_server_every_question_ends_silent);
     tcase_add_test(tests, a_host_of_a_service_that_is_not_configured_is_silent);
