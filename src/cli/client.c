@@ -6,6 +6,8 @@
 #include <string.h>
 
 #define ANSWER_MAX (64 << 20)
+#define READ_S 120L
+#define ACTION_S 3700L /* the server ends an action itself: by activate_timeout, which is at most an hour */
 
 struct Client {
     CURL *curl;
@@ -46,7 +48,7 @@ client_new(const ClientSettings *settings, GError **error)
     curl_easy_setopt(client->curl, CURLOPT_PASSWORD, settings->password);
     curl_easy_setopt(client->curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(client->curl, CURLOPT_CONNECTTIMEOUT, 20L);
-    curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, 200L);
+    curl_easy_setopt(client->curl, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(client->curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, client->error);
     if (settings->ca_file != NULL)
@@ -101,6 +103,7 @@ perform(Client *client, const char *method, const char *url, const char *body, G
 {
     CURL *curl = client->curl;
     client->error[0] = '\0';
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, strcmp(method, "GET") == 0 ? READ_S : ACTION_S);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, received);

@@ -21,7 +21,7 @@ void client_free(Client *client);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Client, client_free)
 
 /* `path` is below the root, "/hosts". body NULL: none. An error is what the server says of its refusal, or what keeps
- * it from being asked. Waits at most 200 s (the server answers an action within 180 s). */
+ * it from being asked. Waits at most 2 minutes for a GET; for an action until the server ends it. */
 Answer *client_request(Client *client, const char *method, const char *path, const char *body, GError **error);
 void answer_free(Answer *answer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Answer, answer_free)

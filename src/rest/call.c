@@ -71,11 +71,15 @@ rest_call_search(const RestCall *call, char **name, GError **error)
     if (search == NULL || search[0] == '\0')
         return true;
     g_auto(GStrv) parts = g_strsplit(search, "=", 2);
-    if (g_strv_length(parts) != 2 || strcmp(g_strstrip(parts[0]), "name") != 0 || strpbrk(parts[1], "*\"") != NULL) {
+    bool is_by_name = g_strv_length(parts) == 2 && strcmp(g_strstrip(parts[0]), "name") == 0;
+    char *value = is_by_name ? g_strstrip(parts[1]) : NULL;
+    if (!is_by_name || strchr(value, '*') != NULL) {
         g_set_error(error, FAULT, FAULT_INVALID, "search \"%s\": only name=X with a whole name is known", search);
         return false;
     }
-    *name = g_strdup(g_strstrip(parts[1]));
+    size_t n = strlen(value);
+    bool is_quoted = n >= 2 && value[0] == '"' && value[n - 1] == '"';
+    *name = is_quoted ? g_strndup(value + 1, n - 2) : g_strdup(value);
     return true;
 }
 

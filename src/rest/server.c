@@ -25,6 +25,8 @@ look_up_user(void *closure, const char *user, GError **error)
 RestServer *
 rest_server_new(const RestSettings *settings, Manager *manager, GError **error)
 {
+    /* Above the minute of a VM's start, its wait for a worker included, and above any activation. */
+    const unsigned answer_s = MAX(180, manager_config(manager)->activate_timeout_s + 60);
     const ServiceSettings service = {
         .http = {.address = settings->address,
                  .port = settings->port,
@@ -33,8 +35,8 @@ rest_server_new(const RestSettings *settings, Manager *manager, GError **error)
                  .body_max = DOCUMENT_MAX,
                  .arrival_ms = 15000,
                  .idle_ms = 60000,
-                 .answer_ms = 180000, /* above activate_timeout and the minute of a VM's start */
-                 .connections = 1000},
+                 .answer_ms = answer_s * 1000,
+                 .connections = 500}, /* far above the callers that wait; leaves room for the daemon's other files */
         .routes = rest_routes,
         .manager = manager,
         .store = manager_store(manager),

@@ -35,8 +35,7 @@ free_schema(void)
     xmlSchemaFree(schema);
 }
 
-static void
-keep_message(void *closure, const char *format, ...)
+static void G_GNUC_PRINTF(2, 3) keep_message(void *closure, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
