@@ -153,43 +153,63 @@ begin
     from changed c join hosts h on h.id = c.host_id order by c.name;
 end $$;
 
--- A connection was made. Pins the UUID at the first one; another UUID, or one that belongs to another host, is outcome
--- 'identity' (generation 0: the caller closes the connection). Otherwise outcome 'connected' and the number of the connection.
-create function host_connected(p_host uuid, p_libvirt_uuid uuid, p_memory_mib bigint, p_cpus integer, p_machine text default '')
-returns table (generation bigint, outcome text, status text, detail text)
+-- Connections were made. Pins the UUID at the first one; another UUID, or one that belongs to another host, is outcome
+-- 'identity' (generation 0: the caller closes the connection). Otherwise outcome 'connected' and the number of the
+-- connection. One row for each host, in the order of their ids.
+create function hosts_connected(p_hosts uuid[], p_libvirt_uuids uuid[], p_memory_mib bigint[], p_cpus integer[], p_machines text[])
+returns table (host uuid, generation bigint, outcome text, status text, detail text)
 language plpgsql volatile as $$
 #variable_conflict use_column
 declare
+    g record;
     v_host hosts;
     v_other text;
-    v_leaving boolean;
+    v_connected uuid[] := '{}';
+    v_leaving uuid[] := '{}';
 begin
-    select * into v_host from hosts where id = p_host for no key update;
-    if not found then
-        perform refuse(404, format('There is no host %s.', p_host));
-    end if;
-    select name into v_other from hosts where libvirt_uuid = p_libvirt_uuid and id <> p_host;
-    if v_other is not null or v_host.libvirt_uuid <> p_libvirt_uuid then
-        perform host_identity(p_host, case when v_other is not null
-            then format('At %s answers a libvirt with the UUID %s, which is host %s.', v_host.address, p_libvirt_uuid, v_other)
-            else format('At %s answers a libvirt with the UUID %s; it was %s. If the machine was replaced, remove the host and add it again.',
-                        v_host.address, p_libvirt_uuid, v_host.libvirt_uuid) end);
-        return query select 0::bigint, 'identity', h.status::text, h.detail from hosts h where h.id = p_host;
-        return;
-    end if;
-    update hosts h set libvirt_uuid = p_libvirt_uuid, memory_mib = p_memory_mib, cpus = p_cpus, machine = p_machine, connected = true, listed = false,
-        generation = nextval('generations'), connected_question = nextval('questions'),
-        verdict = 'unknown', verdict_reason = '', verdict_detail = '', valid_until = null, asked_at = null, unanswered_since = null
-    where h.id = p_host;
-    v_leaving := exists (select from evacuations where host_id = p_host and why = 'maintenance');
-    perform apply_host_event(array[p_host], 'connected');
-    if v_leaving and v_host.status <> 'preparing_for_maintenance' then
+    perform lock_hosts(p_hosts);
+    for g in select * from unnest(p_hosts, p_libvirt_uuids, p_memory_mib, p_cpus, p_machines) u (id, libvirt_uuid, memory_mib, cpus, machine) order by u.id loop
+        select * into v_host from hosts h where h.id = g.id;
+        if not found then
+            perform refuse(404, format('There is no host %s.', g.id));
+        end if;
+        select h.name into v_other from hosts h where h.libvirt_uuid = g.libvirt_uuid and h.id <> g.id;
+        if v_other is not null or v_host.libvirt_uuid <> g.libvirt_uuid then
+            perform host_identity(g.id, case when v_other is not null
+                then format('At %s answers a libvirt with the UUID %s, which is host %s.', v_host.address, g.libvirt_uuid, v_other)
+                else format('At %s answers a libvirt with the UUID %s; it was %s. If the machine was replaced, remove the host and add it again.',
+                            v_host.address, g.libvirt_uuid, v_host.libvirt_uuid) end);
+            continue;
+        end if;
+        update hosts h set libvirt_uuid = g.libvirt_uuid, memory_mib = g.memory_mib, cpus = g.cpus, machine = g.machine, connected = true, listed = false,
+            generation = nextval('generations'), connected_question = nextval('questions'),
+            verdict = 'unknown', verdict_reason = '', verdict_detail = '', valid_until = null, asked_at = null, unanswered_since = null
+        where h.id = g.id;
+        v_connected := v_connected || g.id;
+        if v_host.status <> 'preparing_for_maintenance'
+           and exists (select from evacuations e where e.host_id = g.id and e.why = 'maintenance') then
+            v_leaving := v_leaving || g.id;
+        end if;
+    end loop;
+    perform apply_host_event(v_connected, 'connected');
+    if v_leaving <> '{}' then
         -- the administrator's wish outlives a lost connection
-        perform apply_host_event(array[p_host], 'deactivated');
+        perform apply_host_event(v_leaving, 'deactivated');
     end if;
     perform notify_manager('evacuation');
-    return query select h.generation, 'connected', h.status::text, h.detail from hosts h where h.id = p_host;
+    return query
+        select h.id, case when h.id = any(v_connected) then h.generation else 0 end,
+               case when h.id = any(v_connected) then 'connected' else 'identity' end, h.status::text, h.detail
+        from unnest(p_hosts) u (id) join hosts h on h.id = u.id order by h.id;
 end $$;
+
+-- The same for one.
+create function host_connected(p_host uuid, p_libvirt_uuid uuid, p_memory_mib bigint, p_cpus integer, p_machine text default '')
+returns table (generation bigint, outcome text, status text, detail text)
+language sql volatile as $$
+    select c.generation, c.outcome, c.status, c.detail
+    from hosts_connected(array[p_host], array[p_libvirt_uuid], array[p_memory_mib], array[p_cpus], array[p_machine]) c
+$$;
 
 -- A connection was lost. Nothing happens unless p_generation is the present connection's; 0: an attempt to connect
 -- failed, which counts while there is no connection.

@@ -599,6 +599,26 @@ begin
     perform notify_manager('evacuation');
 end $$;
 
+-- Of these hosts, which have just connected and have no domains, those that should have none: there is nothing to
+-- compare, and they are listed. Returns them; the others need domains_listed.
+create function hosts_listed_empty(p_hosts uuid[], p_generations bigint[]) returns setof uuid
+language plpgsql volatile as $$
+begin
+    perform lock_hosts(p_hosts);
+    return query
+        update hosts h set listed = true
+        from unnest(p_hosts, p_generations) g (id, generation)
+        where h.id = g.id and h.connected and h.generation = g.generation
+          and h.status in ('initializing', 'up', 'maintenance') and h.reason = '' and not h.fenced
+          and not exists (select from vms v where v.host_id = h.id)
+          and not exists (select from vms v where v.target_host_id = h.id)
+          and not exists (select from operations o where o.ended_at is null and h.id in (o.host_id, o.source_id))
+          and not exists (select from foreign_domains f where f.host_id = h.id)
+          and not exists (select from evacuations e where e.host_id = h.id)
+        returning h.id;
+    perform notify_manager('evacuation');
+end $$;
+
 -- Ends an operation that nobody works on, as soon as the hosts that know have said where the VM is. Where both may have
 -- it, the target's word decides: a source that is not trusted is not believed about a VM that may have left it.
 create function operation_resolve(p_operation uuid) returns void

@@ -103,37 +103,6 @@ host_remove(Store *store, const char *id, GError **error)
     return rows_check_id("host", id, error) && store_run(store, error, "select host_remove($1)", 1, params);
 }
 
-void
-host_connected_free(HostConnected *connected)
-{
-    if (connected == NULL)
-        return;
-    g_free(connected->status);
-    g_free(connected->detail);
-    g_free(connected);
-}
-
-/* Repeated, it would only draw one more generation; but the watch connects anew anyway when it fails. */
-HostConnected *
-host_connected(Store *store, const char *id, const char *libvirt_uuid, int64_t memory_mib, int cpus,
-               const char *machine, GError **error)
-{
-    char memory[32], count[16];
-    g_snprintf(memory, sizeof memory, "%" G_GINT64_FORMAT, memory_mib);
-    g_snprintf(count, sizeof count, "%d", cpus);
-    const char *params[] = {id, libvirt_uuid, memory, count, machine};
-    g_autoptr(StoreResult) result =
-        store_call(store, error, "select * from host_connected($1, $2, $3, $4, $5)", 5, params);
-    if (result == NULL)
-        return NULL;
-    HostConnected *connected = g_new0(HostConnected, 1);
-    connected->generation = store_int(result, 0, "generation");
-    connected->identity_refused = g_strcmp0(store_text(result, 0, "outcome"), "connected") != 0;
-    connected->status = row_text(result, 0, "status");
-    connected->detail = row_text(result, 0, "detail");
-    return connected;
-}
-
 bool
 host_disconnected(Store *store, const char *id, int64_t generation, const char *why, GError **error)
 {

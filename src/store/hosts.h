@@ -56,6 +56,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostConnected, host_connected_free)
 
 HostConnected *host_connected(Store *store, const char *id, const char *libvirt_uuid, int64_t memory_mib, int cpus,
                               const char *machine, GError **error);
+/* It has no domains: is it listed now? When not, something is known of it, and vm_domains_listed compares (and calls
+ * this itself). */
+bool host_listed_empty(Store *store, const char *id, int64_t generation, bool *is_listed, GError **error);
 /* Only if `generation` is still the host's. generation 0: never connected in this life of the daemon. */
 bool host_disconnected(Store *store, const char *id, int64_t generation, const char *why, GError **error);
 bool host_identity(Store *store, const char *id, const char *detail, GError **error);

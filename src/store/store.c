@@ -1,5 +1,6 @@
 #include "store/store.h"
 
+#include "store/group.h"
 #include "store/session.h"
 #include "trust/fault.h"
 
@@ -18,6 +19,7 @@ struct Store {
     pthread_cond_t freed;
     GPtrArray *idle; /* the latest used one last */
     unsigned open;   /* idle, in use, or being connected */
+    StoreGroup *groups[STORE_GROUPS];
 };
 
 struct StoreResult {
@@ -134,10 +136,23 @@ store_free(Store *store)
     for (guint i = 0; i < store->idle->len; i++)
         session_close(g_ptr_array_index(store->idle, i));
     g_ptr_array_free(store->idle, TRUE);
+    for (unsigned i = 0; i < STORE_GROUPS; i++)
+        store_group_free(store->groups[i]);
     pthread_cond_destroy(&store->freed);
     pthread_mutex_destroy(&store->lock);
     g_free(store->conninfo);
     g_free(store);
+}
+
+StoreGroup *
+store_group(Store *store, StoreGroupKind kind, StoreGroupSend send)
+{
+    pthread_mutex_lock(&store->lock);
+    if (store->groups[kind] == NULL)
+        store->groups[kind] = store_group_new(send, store);
+    StoreGroup *group = store->groups[kind];
+    pthread_mutex_unlock(&store->lock);
+    return group;
 }
 
 typedef struct {

@@ -1,6 +1,7 @@
 /* Where VMs run: the placement transaction, operations, and what libvirt says. The definitions are in vms.c. */
 #include "store/vms.h"
 
+#include "store/hosts.h"
 #include "store/rows.h"
 #include "store/vm_json.h"
 
@@ -137,6 +138,11 @@ bool
 vm_domains_listed(Store *store, const char *host, int64_t generation, GPtrArray *domains, GError **error)
 {
     char number[32];
+    bool is_listed = false;
+    if (domains->len == 0 && !host_listed_empty(store, host, generation, &is_listed, error))
+        return false;
+    if (is_listed)
+        return true;
     g_snprintf(number, sizeof number, "%" G_GINT64_FORMAT, generation);
     g_autofree char *listed = vm_json_format_domains(domains, error);
     if (listed == NULL)

@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 
 from rest_client import Rest, wait_for_server  # noqa: E402
 
+LIBVIRT = {}
 DEADLINE = 300                          # seconds; for anything that is waited for
 
 
@@ -71,7 +72,7 @@ class Pool:
 
     def write_configuration(self, timeout, options):
         manager = {'state_dir': self.state, 'user': self.user, 'listen_port': 0, 'log_level': 4, **options}
-        sections = {'manager': manager, 'libvirt': {'transport': 'test'},
+        sections = {'manager': manager, 'libvirt': {'transport': 'test', **LIBVIRT},
                     'trusted_computing': {'attestation_server': '127.0.0.1', 'attestation_port': self.server.port,
                                     'attestation_server_ca_file': self.server.ca, 'attestation_api_url': '/AttestationService/resources',
                                     'attestation_dialect': '2.0', 'attestation_auth_timeout': timeout}}
