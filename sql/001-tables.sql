@@ -99,6 +99,7 @@ create table vms (
     origin text not null default 'trustpool',         -- where it came from
     created_in_trusted boolean not null default false, -- was its first cluster trusted
     machine text not null default '',         -- of the host that it was started on: its migrations need the same
+    cpu_id text not null default '',          -- its cluster's when it was started: the same
     status vm_status not null default 'down',
     host_id uuid references hosts,            -- where it runs, or runs from while it migrates, or was last seen (unknown)
     target_host_id uuid references hosts,     -- where it is on its way to

@@ -317,7 +317,8 @@ begin
     insert into operations (id, kind, vm_id, host_id, source_id, evacuation, paused)
     values (p_operation, p_kind, p_vm, p_host, v_vm.host_id, p_evacuation, v_vm.status = 'paused');
     if p_kind = 'start' then
-        update vms set status = 'wait_for_launch', host_id = p_host, operation = p_operation, status_detail = '', machine = v_host.machine
+        update vms set status = 'wait_for_launch', host_id = p_host, operation = p_operation, status_detail = '', machine = v_host.machine,
+            cpu_id = (select c.cpu_id from clusters c where c.id = v_vm.cluster_id)
         where id = p_vm;
     else
         update vms set status = 'migrating', target_host_id = p_host, operation = p_operation, status_detail = '' where id = p_vm;

@@ -39,7 +39,7 @@ from hosts h join clusters c on c.id = h.cluster_id left join evacuations e on e
 
 create view vm_rows as
 select v.id, v.cluster_id, v.template_id, v.name, v.description, v.comment, v.memory_mib, v.cpus, v.priority, v.display, v.affinity,
-       v.pinned_host_id, v.trusted_host_flag, v.origin, v.machine, v.status, v.status_detail, v.host_id, v.target_host_id,
+       v.pinned_host_id, v.trusted_host_flag, v.origin, v.machine, v.cpu_id, v.status, v.status_detail, v.host_id, v.target_host_id,
        requires_trust(v.id) as requires_trust,
        (select jsonb_agg(jsonb_build_object('source', d.source, 'format', d.format, 'bus', d.bus, 'readonly', d.readonly,
                                             'bootable', d.bootable) order by d.ordinal)

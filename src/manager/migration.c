@@ -1,11 +1,11 @@
 #include "manager/migration.h"
 #include "manager/crash_point.h"
+#include "manager/definition.h"
 #include "manager/operation.h"
 #include "manager/workers.h"
 #include "store/evacuations.h"
 #include "trust/fault.h"
 #include "virt/actions.h"
-#include "virt/domain_xml.h"
 #include <pthread.h>
 #include <string.h>
 
@@ -40,34 +40,6 @@ move_free(Move *move)
     g_free(move->source);
     g_free(move->target);
     g_free(move);
-}
-
-char *
-vm_definition_xml(const Config *config, const Vm *vm, GError **error)
-{
-    g_autofree VirtDisk *disks = g_new0(VirtDisk, vm->disks->len);
-    g_autofree VirtNic *nics = g_new0(VirtNic, vm->nics->len);
-    VirtDefinition definition = {.uuid = vm->id,
-                                 .name = vm->name,
-                                 .type = config->domain_type,
-                                 .machine = vm->machine,
-                                 .memory_mib = vm->memory_mib,
-                                 .cpus = vm->cpus,
-                                 .display = vm->display,
-                                 .disks = disks,
-                                 .n_disks = vm->disks->len,
-                                 .nics = nics,
-                                 .n_nics = vm->nics->len};
-
-    for (unsigned i = 0; i < vm->disks->len; i++) {
-        const VmDisk *disk = g_ptr_array_index(vm->disks, i);
-        disks[i] = (VirtDisk){disk->source, disk->format, disk->bus, disk->readonly, disk->bootable};
-    }
-    for (unsigned i = 0; i < vm->nics->len; i++) {
-        const VmNic *nic = g_ptr_array_index(vm->nics, i);
-        nics[i] = (VirtNic){nic->network, nic->mac, nic->model};
-    }
-    return virt_domain_xml(&definition, error);
 }
 
 static bool

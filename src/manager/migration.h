@@ -35,7 +35,4 @@ unsigned migrations_to(Migrations *migrations, const char *host);
 /* Called (on a worker) after each move that has ended. */
 void migrations_on_end(Migrations *migrations, void (*ended)(void *closure), void *closure);
 
-/* The manager's definition of a VM as XML; g_free. */
-char *vm_definition_xml(const Config *config, const Vm *vm, GError **error);
-
 #endif

@@ -1,5 +1,6 @@
 /* vm_actions.c: start, stop and migrate, each through the placement transaction (rule TRUST). Implements part of
  * manager.h. */
+#include "manager/definition.h"
 #include "manager/manager.h"
 #include "manager/monotonic.h"
 #include "manager/operation.h"

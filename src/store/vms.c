@@ -79,6 +79,7 @@ vm_free(Vm *vm)
     g_free(vm->pinned_host_id);
     g_free(vm->origin);
     g_free(vm->machine);
+    g_free(vm->cpu_id);
     g_free(vm->status);
     g_free(vm->status_detail);
     g_free(vm->host_id);
@@ -116,6 +117,7 @@ vm_read(const StoreResult *result, unsigned row)
     vm->trusted_host_flag = store_bool(result, row, "trusted_host_flag");
     vm->origin = row_text(result, row, "origin");
     vm->machine = row_text(result, row, "machine");
+    vm->cpu_id = row_text(result, row, "cpu_id");
     vm->status = row_text(result, row, "status");
     vm->status_detail = row_text(result, row, "status_detail");
     vm->host_id = row_text(result, row, "host_id");

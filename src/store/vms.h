@@ -34,6 +34,7 @@ typedef struct {
     bool trusted_host_flag;
     char *origin;
     char *machine; /* QEMU's machine type that it was started with; "": none yet */
+    char *cpu_id;  /* oVirt's name of the CPU type that it was started with (Intel SandyBridge Family) */
     char *status;
     char *status_detail;
     char *host_id;        /* NULL: none */

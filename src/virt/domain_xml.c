@@ -125,6 +125,10 @@ head_append(GString *out, const VirtDefinition *d, GError **error)
     append(out, "  <memory unit='MiB'>%" G_GINT64_FORMAT "</memory>\n  <vcpu>%d</vcpu>\n", d->memory_mib, d->cpus);
     append(out, "  <os>\n    <type arch='x86_64' machine='%s'>hvm</type>\n  </os>\n",
            d->machine != NULL && *d->machine ? d->machine : "pc");
+    /* Named even where it is QEMU's default: after a restart of the source's libvirtd a definition without it is
+     * refused (measured: libvirt 9.0.0). */
+    append(out, "  <cpu mode='custom' match='exact' check='none'>\n    <model fallback='forbid'>%s</model>\n  </cpu>\n",
+           d->cpu_model != NULL ? d->cpu_model : "qemu64");
     append(out, "  <features>\n    <acpi/>\n  </features>\n");
     append(out, "  <on_poweroff>destroy</on_poweroff>\n  <on_reboot>restart</on_reboot>\n"
                 "  <on_crash>destroy</on_crash>\n  <devices>\n");

@@ -23,9 +23,10 @@ typedef struct {
 typedef struct {
     const char *uuid;
     const char *name;
-    const char *type;     /* kvm or qemu */
-    const char *emulator; /* NULL: libvirt's choice */
-    const char *machine;  /* NULL or "": pc */
+    const char *type;      /* kvm or qemu */
+    const char *emulator;  /* NULL: libvirt's choice */
+    const char *machine;   /* NULL or "": pc */
+    const char *cpu_model; /* libvirt's name; NULL: qemu64 */
     int64_t memory_mib;
     int cpus;
     const char *display; /* vnc, spice, none */

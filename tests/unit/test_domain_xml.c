@@ -35,6 +35,17 @@ assert_golden(const VirtDefinition *definition, const char *file)
     ck_assert_str_eq(xml, again);
 }
 
+START_TEST(the_machine_and_the_cpu_are_those_that_were_given)
+{
+    VirtDefinition d = minimal();
+    d.machine = "pc-i440fx-7.2";
+    d.cpu_model = "SandyBridge";
+    g_autofree char *xml = virt_domain_xml(&d, NULL);
+    ck_assert_ptr_nonnull(strstr(xml, "machine='pc-i440fx-7.2'"));
+    ck_assert_ptr_nonnull(strstr(xml, "<model fallback='forbid'>SandyBridge</model>"));
+}
+END_TEST
+
 START_TEST(a_minimal_vm_is_written_as_in_the_golden_file)
 {
     VirtDefinition d = minimal();
@@ -125,6 +136,9 @@ START_TEST(a_bad_field_is_refused_by_name)
     d = minimal();
     d.emulator = "qemu";
     assert_refused(&d, "emulator");
+    d = minimal();
+    d.machine = "pc'/><x y='";
+    assert_refused(&d, "machine");
     d = minimal();
     d.memory_mib = 0;
     assert_refused(&d, "memory");
@@ -229,6 +243,7 @@ main(void)
     TCase *tcase = tcase_create("domain_xml");
     tcase_set_timeout(tcase, 60);
     suite_add_tcase(suite, tcase);
+    tcase_add_test(tcase, the_machine_and_the_cpu_are_those_that_were_given);
     tcase_add_test(tcase, a_minimal_vm_is_written_as_in_the_golden_file);
     tcase_add_test(tcase, a_full_vm_is_written_as_in_the_golden_file);
     tcase_add_test(tcase, hostile_text_stays_text);
