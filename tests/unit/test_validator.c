@@ -453,6 +453,19 @@ START_TEST(a_service_that_fails_about_very_many_is_not_asked_about_each)
 }
 END_TEST
 
+START_TEST(a_silent_service_is_asked_less_and_less_often)
+{
+    gint64 begun = g_get_monotonic_time();
+
+    start(NULL, NULL);
+    fake_attestation_fail(attestation, 503, NULL);
+    send("node1", CLUSTER_PLUGIN_UP);
+    UNTIL(fake_attestation_requests(attestation) == 4);
+    /* After 1, 2 and 4 s, less a fifth that is left to chance. */
+    ck_assert_int_ge(g_get_monotonic_time() - begun, 5500000);
+}
+END_TEST
+
 START_TEST(a_poll_in_vain_wipes_no_good_verdict)
 {
     start(NULL, NULL);
@@ -757,6 +770,7 @@ add_tests(TCase *tests)
     tcase_add_test(tests, a_silent_service_is_silent_about_all_and_asked_again);
     tcase_add_test(tests, a_service_that_fails_about_everybody_incriminates_nobody);
     tcase_add_test(tests, a_service_that_fails_about_very_many_is_not_asked_about_each);
+    tcase_add_test(tests, a_silent_service_is_asked_less_and_less_often);
     tcase_add_test(tests, a_poll_in_vain_wipes_no_good_verdict);
     tcase_add_test(tests, a_host_that_is_never_mentioned_makes_no_question_about_others);
     tcase_add_test(tests, a_service_that_cannot_be_reached_is_silent);
