@@ -43,7 +43,7 @@ def test_killed_during_an_evacuation_it_is_finished_after_the_restart(pool, poin
         pool.run_vm(name, 1)
     pool.daemon.kill()
     pool.lab.tpm('tamper', 1)
-    pool.start(crash_at=point)
+    pool.daemon.start(crash_at=point)
     pool.daemon.wait_for_crash()
     pool.restart()
     pool.wait_host(1, 'non_operational', 'untrusted')
@@ -53,4 +53,5 @@ def test_killed_during_an_evacuation_it_is_finished_after_the_restart(pool, poin
         assert len(pool.copies(name)) == 1
         status, host = pool.host_of(name)
         assert [host] == pool.lab.places(name)
+        assert len(pool.events('VM_MIGRATED', 'VM %s ' % name)) == 1
     assert len(pool.events('HOST_UNTRUSTED', 'h1')) == 1
