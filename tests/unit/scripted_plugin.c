@@ -123,5 +123,17 @@ static const char *const sections[] = {"script", NULL};
 
 extern const ClusterPlugin cluster_plugin;
 const ClusterPlugin cluster_plugin = {
-    CLUSTER_PLUGIN_ABI, sizeof(ClusterPlugin), "script",      "1",      sections, start, stop, reload,
-    hosts_event,        filter_hosts,          cluster_check, vm_check, webhook};
+    .abi = CLUSTER_PLUGIN_ABI,
+    .struct_size = sizeof(ClusterPlugin),
+    .name = "script",
+    .version = "1",
+    .sections = sections,
+    .start = start,
+    .stop = stop,
+    .reload = reload,
+    .hosts_event = hosts_event,
+    .filter_hosts = filter_hosts,
+    .cluster_check = cluster_check,
+    .vm_check = vm_check,
+    .webhook = webhook,
+};
