@@ -1,6 +1,7 @@
 /* trustpoold.c: the daemon's main. Reads the configuration, starts the parts, waits for signals. */
 #include "manager/configuration.h"
 #include "manager/manager.h"
+#include "manager/manual_pages.h"
 #include "manager/plugin_loader.h"
 #include "manager/tls_files.h"
 #include "rest/server.h"
@@ -37,6 +38,8 @@ typedef struct {
     gboolean check;
     gboolean sample;
     gboolean version;
+    char *manual;
+    char *plugin;
 } Arguments;
 
 /* What runs; every member may be NULL. */
@@ -265,17 +268,41 @@ migrate(const Arguments *arguments, GError **error)
 }
 
 static int
-act(const Arguments *arguments, GError **error)
+print(char *text)
 {
+    if (!text)
+        return EXIT_FAILURE;
+    printf("%s", text);
+    g_free(text);
+    return EXIT_SUCCESS;
+}
+
+static int
+print_manual(const Arguments *arguments, const GOptionEntry options[], const char *plugin, GError **error)
+{
+    if (strcmp(arguments->manual, "trustpoold") == 0)
+        return print(manual_of_daemon(options));
+    if (strcmp(arguments->manual, "trustpool.conf") == 0)
+        return print(manual_of_configuration(plugin, error));
+    g_set_error(error, FAULT, FAULT_INVALID, "there are the manual pages trustpoold and trustpool.conf, not %s",
+                arguments->manual);
+    return EXIT_FAILURE;
+}
+
+static int
+act(const Arguments *arguments, const GOptionEntry options[], GError **error)
+{
+    const char *plugin = arguments->plugin ? arguments->plugin : PLUGIN_DIR "/host-validation.so";
+
     if (arguments->version) {
         printf("trustpoold %s\n", PACKAGE_VERSION);
         return EXIT_SUCCESS;
     }
+    if (arguments->manual)
+        return print_manual(arguments, options, plugin, error);
     if (arguments->sample) {
-        g_autofree char *ours = config_sample();
-        g_autofree char *plugins = plugin_sample(PLUGIN_DIR "/host-validation.so");
-        printf("%s%s", ours, plugins);
-        return EXIT_SUCCESS;
+        print(config_sample());
+        return print(plugin_sample(plugin));
     }
     if (arguments->check) {
         g_autoptr(Config) config = config_read(arguments->config_path, error);
@@ -296,11 +323,15 @@ main(int argc, char *argv[])
         {"sample-config", 0, 0, G_OPTION_ARG_NONE, &arguments.sample,
          "Print a configuration with all options and their help", NULL},
         {"version", 0, 0, G_OPTION_ARG_NONE, &arguments.version, "Print the version", NULL},
+        /* for the makefile, which makes the manual pages and the sample before anything is installed */
+        {"manual", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &arguments.manual, "Print a manual page", "PAGE"},
+        {"plugin", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &arguments.plugin, "Whose options they show",
+         "FILE"},
         G_OPTION_ENTRY_NULL,
     };
     g_autoptr(GOptionContext) context = g_option_context_new("- cluster manager of trusted compute pools");
     g_autoptr(GError) error = NULL;
-    g_autofree char *config_path = NULL;
+    g_autofree char *config_path = NULL, *manual = NULL, *plugin = NULL;
     int status;
 
     g_log_set_writer_func(write_log, NULL, NULL);
@@ -310,7 +341,9 @@ main(int argc, char *argv[])
         return EXIT_USAGE;
     }
     config_path = arguments.config_path;
-    status = act(&arguments, &error);
+    manual = arguments.manual;
+    plugin = arguments.plugin;
+    status = act(&arguments, entries, &error);
     if (error)
         fprintf(stderr, "trustpoold: %s\n", error->message);
     return status;

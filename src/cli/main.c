@@ -1,5 +1,6 @@
 /* trustpool: the command line client. Exit codes: 0 done, 1 refused or failed, 2 usage. */
 #include "cli/command.h"
+#include "manual/manual.h"
 #include "trust/fault.h"
 #include <curl/curl.h>
 #include <libxml/parser.h>
@@ -27,6 +28,7 @@ static char *url;
 static char *user;
 static char *password_file;
 static char *ca_file;
+static gboolean manual;
 
 static const GOptionEntry common_options[] = {
     {"url", 0, 0, G_OPTION_ARG_STRING, &url, "The manager, like https://manager:8443 (TRUSTPOOL_URL)", "URL"},
@@ -34,6 +36,7 @@ static const GOptionEntry common_options[] = {
     {"password-file", 0, 0, G_OPTION_ARG_FILENAME, &password_file, "Holds the password (TRUSTPOOL_PASSWORD is it)",
      "FILE"},
     {"ca", 0, 0, G_OPTION_ARG_FILENAME, &ca_file, "The CA of the manager's certificate (TRUSTPOOL_CA)", "FILE"},
+    {"manual", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &manual, "Print the manual page", NULL},
     G_OPTION_ENTRY_NULL,
 };
 
@@ -46,6 +49,35 @@ command_list(void)
         g_string_append_printf(text, "  %-20s %s\n", call, commands[i].help);
     }
     return g_string_free(text, FALSE);
+}
+
+static void
+print_manual(void)
+{
+    g_autoptr(GString) page = manual_begin("trustpool", 1, "command line client of trustpoold");
+
+    manual_heading(page, "SYNOPSIS");
+    manual_text(page, "trustpool [OPTION...] COMMAND [ARGUMENT...]");
+    manual_heading(page, "DESCRIPTION");
+    manual_text(page,
+                "Shows and changes what the cluster manager trustpoold(8) manages, through its REST API. Hosts and "
+                "VMs are given by name or by id.");
+    manual_heading(page, "COMMANDS");
+    for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
+        manual_item(page, commands[i].name, commands[i].arguments, commands[i].help);
+        if (commands[i].options != NULL)
+            manual_inner_options(page, commands[i].options);
+    }
+    manual_heading(page, "OPTIONS");
+    manual_text(page,
+                "They stand before the command or behind it. In brackets is the environment variable that says the "
+                "same.");
+    manual_options(page, common_options);
+    manual_heading(page, "EXIT STATUS");
+    manual_text(page, "0: done. 1: refused or failed; the reason is on standard error. 2: wrong usage.");
+    manual_heading(page, "SEE ALSO");
+    manual_text(page, "trustpoold(8), trustpool.conf(5)");
+    printf("%s", page->str);
 }
 
 static int
@@ -149,6 +181,10 @@ main(int argc, char **argv)
     g_set_prgname("trustpool");
     if (!parse_common(&argc, &argv, &error))
         return usage(error->message);
+    if (manual) {
+        print_manual();
+        return EXIT_DONE;
+    }
     if (argc < 2) {
         g_autofree char *list = command_list();
         g_printerr("trustpool: no command\n%s", list);

@@ -317,3 +317,27 @@ config_sample(void)
     }
     return g_string_free(text, FALSE);
 }
+
+bool
+config_option(size_t i, ConfigOption *option)
+{
+    const Option *row = i < G_N_ELEMENTS(options) ? &options[i] : NULL;
+    g_autofree char *words = NULL;
+
+    if (!row)
+        return false;
+    *option = (ConfigOption){row->section, row->name, row->fallback, row->help, NULL};
+    switch (row->type) {
+    case OPTION_NUMBER:
+        option->expected = g_strdup_printf("A number from %u to %u.", row->minimum, row->maximum);
+        break;
+    case OPTION_WORD:
+        words = g_strndup(row->words + 1, strlen(row->words) - 2);
+        option->expected = g_strdup_printf("One of: %s.", g_strdelimit(words, "|", ' '));
+        break;
+    case OPTION_TEXT:
+        option->expected = g_strdup("");
+        break;
+    }
+    return true;
+}

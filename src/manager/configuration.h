@@ -54,4 +54,15 @@ bool config_check_sections(const Config *config, const char *const plugin_sectio
 /* The sample configuration file, every option with its help as a comment. g_free. */
 char *config_sample(void);
 
+/* An option as the manual shows it. Static texts, but `expected`: g_free. */
+typedef struct {
+    const char *section;
+    const char *name;
+    const char *fallback;
+    const char *help;
+    char *expected; /* "a number from 1 to 9", "one of a, b"; "" for a text */
+} ConfigOption;
+/* The option at `i`, in the order of the sample; false behind the last one. */
+bool config_option(size_t i, ConfigOption *option);
+
 #endif
