@@ -65,6 +65,14 @@ class Server:
         connection.autocommit = True
         return connection
 
+    @staticmethod
+    def make_schema(connection):
+        cursor = connection.cursor()
+        cursor.execute("create schema trustpool")
+        for step in STEPS:
+            with open(step, encoding="utf-8") as file:
+                cursor.execute("begin; " + file.read() + "; commit")
+
     def stop(self):
         self.process.send_signal(signal.SIGINT)
         try:
@@ -102,12 +110,8 @@ def server():
         connection.cursor().execute("create database trustpool")
         connection.close()
         connection = server.connect("trustpool")
-        cursor = connection.cursor()
-        cursor.execute("create schema trustpool")
-        for step in STEPS:
-            with open(step, encoding="utf-8") as file:
-                cursor.execute("begin; " + file.read() + "; commit")
-        cursor.execute(KEEP)
+        server.make_schema(connection)
+        connection.cursor().execute(KEEP)
         connection.close()
         yield server
     finally:
