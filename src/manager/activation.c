@@ -66,7 +66,7 @@ answered(void *closure, const ClusterPluginAnswer *answer)
 
 /* The verdict on a wait, by the record: true when it is over. */
 static bool
-is_over(const Waiter *waiter, const Host *host, bool timed_out, unsigned timeout_s, GError **error)
+is_over(const Host *host, const char *last_words, bool hopeless, bool timed_out, unsigned timeout_s, GError **error)
 {
     if (strcmp(host->status, "up") == 0)
         return true;
@@ -78,39 +78,55 @@ is_over(const Waiter *waiter, const Host *host, bool timed_out, unsigned timeout
                     host->detail);
     else if (strcmp(host->status, "initializing") != 0)
         g_set_error(error, FAULT, FAULT_REFUSED, "Host %s was put into %s meanwhile", host->name, host->status);
-    else if (waiter->hopeless)
-        g_set_error(error, FAULT, FAULT_REFUSED, "Host %s cannot be attested: %s", host->name, waiter->last_words);
+    else if (hopeless)
+        g_set_error(error, FAULT, FAULT_REFUSED, "Host %s cannot be attested: %s", host->name, last_words);
     else if (timed_out)
         g_set_error(error, FAULT, FAULT_REFUSED,
                     "There is no answer about host %s within %u s (%s); it stays initializing and is asked about again",
-                    host->name, timeout_s,
-                    waiter->last_words ? waiter->last_words : "the attestation server is silent");
+                    host->name, timeout_s, last_words ? last_words : "the attestation server is silent");
     else
         return false;
     return true;
 }
 
-/* Ends the wait, or puts it back. */
-static void
-look_at(Activations *activations, Waiter *waiter)
+/* The record, without the lock; true when the wait is over. */
+static bool
+look_at(Activations *activations, const Waiter *waiter, const char *last_words, bool hopeless, GError **error)
 {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(Host) host = host_get(activations->store, waiter->host, &error);
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(Host) host = host_get(activations->store, waiter->host, &cause);
     bool timed_out = g_get_monotonic_time() >= waiter->deadline_us;
 
-    if (!host && !timed_out && error->code == FAULT_UNAVAILABLE) {
-        g_debug("activation of %s: %s", waiter->host, error->message); /* looked at again with the next answer */
-    } else if (!host || is_over(waiter, host, timed_out, activations->timeout_s, &error)) {
-        waiter_end(waiter, error);
-        return;
+    if (host)
+        return is_over(host, last_words, hopeless, timed_out, activations->timeout_s, error);
+    if (!timed_out && (cause->code == FAULT_UNAVAILABLE || cause->code == FAULT_DEADLINE)) {
+        g_debug("activation of %s: %s", waiter->host, cause->message); /* looked at again with the next answer */
+        return false;
     }
-    pthread_mutex_lock(&activations->lock);
-    g_ptr_array_add(activations->waiters, waiter);
-    pthread_mutex_unlock(&activations->lock);
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return true;
 }
 
-/* Under the lock: the next one to look at, taken out of the list; NULL with the time until which nothing is to be done.
- */
+/* Called and left with the lock. The waiter stays in the list meanwhile, so that an answer that comes now finds it. */
+static void
+look(Activations *activations, Waiter *waiter)
+{
+    g_autofree char *last_words = g_strdup(waiter->last_words);
+    bool hopeless = waiter->hopeless;
+    g_autoptr(GError) error = NULL;
+
+    pthread_mutex_unlock(&activations->lock);
+    bool over = look_at(activations, waiter, last_words, hopeless, &error);
+    pthread_mutex_lock(&activations->lock);
+    if (!over)
+        return;
+    g_ptr_array_remove(activations->waiters, waiter);
+    pthread_mutex_unlock(&activations->lock);
+    waiter_end(waiter, error);
+    pthread_mutex_lock(&activations->lock);
+}
+
+/* Under the lock: the next one to look at; NULL with the time until which nothing is to be done. */
 static Waiter *
 next_waiter(Activations *activations, int64_t *until_us)
 {
@@ -122,7 +138,7 @@ next_waiter(Activations *activations, int64_t *until_us)
         if (waiter->look || waiter->next_look_us <= now_us || waiter->deadline_us <= now_us) {
             waiter->look = false;
             waiter->next_look_us = now_us + LOOK_MS * 1000;
-            return g_ptr_array_remove_index(activations->waiters, i);
+            return waiter;
         }
         *until_us = MIN(*until_us, MIN(waiter->deadline_us, waiter->next_look_us));
     }
@@ -138,11 +154,9 @@ run(void *closure)
     while (!activations->stops) {
         int64_t until_us;
         Waiter *waiter = next_waiter(activations, &until_us);
-        if (waiter) {
-            pthread_mutex_unlock(&activations->lock);
-            look_at(activations, waiter);
-            pthread_mutex_lock(&activations->lock);
-        } else
+        if (waiter)
+            look(activations, waiter);
+        else
             monotonic_cond_wait(&activations->wake, &activations->lock, until_us);
     }
     pthread_mutex_unlock(&activations->lock);

@@ -137,6 +137,37 @@ START_TEST(without_a_plugin_it_is_refused_at_once)
 }
 END_TEST
 
+/* The record is being read, and cannot be for as long as the table is locked, when the answer comes. */
+START_TEST(an_answer_that_comes_while_the_record_is_read_is_not_lost)
+{
+    GError *error = NULL;
+    ClusterPluginHost host = {NULL, "h1", "h1", ""};
+    Store *other;
+
+    begin(true, NULL, 3600);
+    host.id = scene->hosts[0];
+    other = store_new(&(StoreSettings){.conninfo = scene->conninfo, .sessions = 1, .deadline_ms = 60000}, &error);
+    scene_must(other != NULL, error);
+    activate();
+    scene_must(store_run(other, &error, "begin", 0, NULL), error);
+    scene_must(store_run(other, &error, "lock table trustpool.hosts in access exclusive mode", 0, NULL), error);
+    activations_look(activations, host.id);
+    for (unsigned waiting = 0; waiting == 0; g_usleep(1000)) {
+        g_autoptr(StoreResult) locks =
+            store_call(other, &error,
+                       "select from pg_locks where not granted and relation = 'trustpool.hosts'::regclass", 0, NULL);
+        scene_must(locks != NULL, error);
+        waiting = store_rows(locks);
+    }
+    activations_host_up(activations, &host);
+    scene_must(store_run(other, &error, "rollback", 0, NULL), error);
+    store_free(other);
+    wait_for_outcome();
+    assert_refused("no plugin");
+    end();
+}
+END_TEST
+
 START_TEST(a_host_of_a_cluster_that_is_not_trusted_needs_no_answer)
 {
     begin(false, "none", 3600);
@@ -229,6 +260,7 @@ main(void)
     tcase_add_test(tests, an_untrusted_host_is_refused_with_the_reason);
     tcase_add_test(tests, without_an_answer_it_is_refused_at_the_timeout_and_stays_initializing);
     tcase_add_test(tests, without_a_plugin_it_is_refused_at_once);
+    tcase_add_test(tests, an_answer_that_comes_while_the_record_is_read_is_not_lost);
     tcase_add_test(tests, a_host_of_a_cluster_that_is_not_trusted_needs_no_answer);
     tcase_add_test(tests, a_host_without_a_connection_is_hurried_and_asked_about_when_it_connects);
     tcase_add_test(tests, a_host_that_cannot_be_reached_is_refused_without_waiting_for_the_timeout);
