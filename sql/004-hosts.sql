@@ -113,7 +113,7 @@ begin
         distrusted = case when p_event = 'untrusted' then true
                           when p_event = 'trusted' and not s.kept and (s.to_status = 'up' or not s.trusted) then false
                           else h.distrusted end,
-        fenced = case p_event when 'confirmed_dead' then true when 'activated' then false else h.fenced end,
+        fenced = p_event = 'confirmed_dead' or h.fenced,
         turned_bad_at = case when v_bad and s.to_status = 'non_operational' and s.from_status in ('up', 'initializing')
                                   and not s.was_activating then clock_timestamp() else h.turned_bad_at end
     from unnest(v_steps) s

@@ -267,6 +267,23 @@ def test_a_fenced_host_that_comes_back_with_a_copy_stays_non_operational_and_ala
     assert db.state(a) == ("up", "")
 
 
+@pytest.mark.parametrize("trusted", [True, False])
+def test_activating_a_fenced_host_does_not_overlook_the_copy_that_it_still_runs(db, trusted):
+    cluster = db.cluster("c", trusted)
+    a, b = db.up_host(cluster, "a"), db.up_host(cluster, "b")
+    vm = db.running_vm(cluster, "vm1", a)
+    db.disconnect(a)
+    fence(db, a)
+    db.end(db.place("start", vm, b))
+    db.rows("select activate_host(%s)", a)
+    db.connect_host(a, domains=domains((vm, "running")))
+    assert db.state(a) == ("non_operational", "copy")
+    assert (db.vm_status(vm), db.where(vm)) == ("up", b)
+    db.rows("select activate_host(%s)", a)
+    db.answer("trusted", a)
+    assert db.state(a) == ("up", ""), "the administrator has seen it"
+
+
 def test_a_fenced_host_that_comes_back_empty_is_asked_about(two):
     two.disconnect(two.a)
     fence(two, two.a)
