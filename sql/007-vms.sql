@@ -457,11 +457,13 @@ $$;
 
 -- What libvirt says of one domain: started, resumed, suspended, stopped, crashed, migrated_away, arrived. Believed about a
 -- VM that was placed on that host, unless an operation on it is under way: then only that it stopped is remembered.
-create function domain_event(p_host uuid, p_generation bigint, p_vm uuid, p_what text) returns void
+-- p_age: how long ago the event came. What came before the VM was placed there (again) is about an earlier domain.
+create function domain_event(p_host uuid, p_generation bigint, p_vm uuid, p_what text, p_age interval default '0') returns void
 language plpgsql volatile as $$
 declare
     h hosts;
     v vms;
+    v_came timestamptz := clock_timestamp() - p_age; -- read before the locks
 begin
     if p_what not in ('started', 'resumed', 'suspended', 'stopped', 'crashed', 'migrated_away', 'arrived') then
         perform refuse(400, format('There is no domain event %s.', p_what));
@@ -482,6 +484,9 @@ begin
         elsif p_what in ('stopped', 'crashed', 'migrated_away') then
             delete from foreign_domains where host_id = p_host and domain_uuid = p_vm;
         end if;
+        return;
+    end if;
+    if exists (select from operations o where o.vm_id = p_vm and o.kind in ('start', 'migrate') and o.host_id = p_host and o.begun_at > v_came) then
         return;
     end if;
     if v.operation is not null then

@@ -52,7 +52,8 @@ typedef struct {
     bool (*disconnected)(Store *store, const char *id, int64_t generation, const char *why, GError **error);
     bool (*identity)(Store *store, const char *id, const char *detail, GError **error);
     bool (*listed)(Store *store, const char *host, int64_t generation, GPtrArray *domains, GError **error);
-    bool (*event)(Store *store, const char *host, int64_t generation, const char *vm, const char *what, GError **error);
+    bool (*event)(Store *store, const char *host, int64_t generation, const char *vm, const char *what, int64_t age_us,
+                  GError **error);
     bool (*alarm)(Store *store, const char *text, GError **error);
 } WatchStore;
 

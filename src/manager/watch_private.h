@@ -25,6 +25,7 @@ typedef enum {
 typedef struct {
     char *vm;
     VirtDomainEvent what;
+    gint64 came_us; /* g_get_monotonic_time */
 } SessionEvent;
 
 /* One attempt to connect to a host, and the connection that came of it. An opener works on it first; then, and at once

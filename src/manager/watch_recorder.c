@@ -36,7 +36,8 @@ event_record(Session *s, SessionEvent *event)
     Watch *watch = s->watch;
     g_autoptr(GError) error = NULL;
     const char *what = virt_domain_event_word(event->what);
-    if (watch->functions->event(watch->store, s->host, s->generation, event->vm, what, &error) ||
+    gint64 age_us = g_get_monotonic_time() - event->came_us;
+    if (watch->functions->event(watch->store, s->host, s->generation, event->vm, what, age_us, &error) ||
         !watch_is_worth_a_retry(error)) {
         if (error != NULL)
             g_warning("host %s: event %s of VM %s was not recorded: %s", s->name, what, event->vm, error->message);

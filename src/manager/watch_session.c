@@ -90,6 +90,7 @@ on_domain(void *closure, const char *uuid, const char *name, VirtDomainEvent wha
         SessionEvent *event = g_new0(SessionEvent, 1);
         event->vm = g_strdup(uuid);
         event->what = what;
+        event->came_us = g_get_monotonic_time();
         g_queue_push_tail(&s->events, event);
         recorder_add(s->watch, s);
     }
@@ -224,7 +225,8 @@ events_drain(Session *s, GError **error)
             return ok;
         g_autoptr(GError) why = NULL;
         const char *what = virt_domain_event_word(event->what);
-        ok = watch->functions->event(watch->store, s->host, s->generation, event->vm, what, &why);
+        ok = watch->functions->event(watch->store, s->host, s->generation, event->vm, what,
+                                     g_get_monotonic_time() - event->came_us, &why);
         watch_leave(watch);
         session_event_free(event);
         if (!ok && watch_is_worth_a_retry(why)) {

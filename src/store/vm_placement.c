@@ -116,12 +116,14 @@ operations_open(Store *store, GError **error)
 }
 
 bool
-vm_domain_event(Store *store, const char *host, int64_t generation, const char *vm, const char *what, GError **error)
+vm_domain_event(Store *store, const char *host, int64_t generation, const char *vm, const char *what, int64_t age_us,
+                GError **error)
 {
-    char number[32];
+    char number[32], age[64];
     g_snprintf(number, sizeof number, "%" G_GINT64_FORMAT, generation);
-    const char *params[] = {host, number, vm, what};
-    return store_run_again(store, error, "select domain_event($1, $2, $3, $4)", 4, params);
+    g_snprintf(age, sizeof age, "%" G_GINT64_FORMAT " microseconds", MAX(age_us, 0));
+    const char *params[] = {host, number, vm, what, age};
+    return store_run_again(store, error, "select domain_event($1, $2, $3, $4, $5)", 5, params);
 }
 
 void

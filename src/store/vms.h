@@ -94,8 +94,9 @@ void operation_free(Operation *operation);
 GPtrArray *operations_open(Store *store, GError **error);
 
 /* --- what libvirt says --- */
+/* age_us: how long ago it said so (by g_get_monotonic_time). */
 bool vm_domain_event(Store *store, const char *host, int64_t generation, const char *vm, const char *what,
-                     GError **error);
+                     int64_t age_us, GError **error);
 
 typedef struct {
     char *uuid;

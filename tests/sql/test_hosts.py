@@ -135,6 +135,22 @@ def test_foreign_domains_are_reported_once_and_again_only_after_they_were_gone(t
     assert len(two.events("FOREIGN_DOMAIN")) == 2
 
 
+def test_a_late_event_of_the_domain_before_says_nothing_about_the_one_that_runs_now(two):
+    """A VM was stopped and started again, or came back, before the end of its earlier domain could be recorded."""
+    event = "select domain_event(%s, %s, %s, %s, %s)"
+    two.end(two.place("migrate", two.v, two.b))
+    two.end(two.place("migrate", two.v, two.a))
+    two.rows(event, two.a, two.generation(two.a), two.v, "migrated_away", "1 minute")
+    two.rows(event, two.a, two.generation(two.a), two.v, "stopped", "1 minute")
+    assert (two.vm_status(two.v), two.where(two.v)) == ("up", two.a)
+    operation = two.place("migrate", two.v, two.b)
+    two.rows(event, two.b, two.generation(two.b), two.v, "stopped", "1 minute")
+    two.end(operation)
+    assert (two.vm_status(two.v), two.where(two.v)) == ("up", two.b)
+    two.rows(event, two.b, two.generation(two.b), two.v, "stopped", "0")
+    assert (two.vm_status(two.v), two.where(two.v)) == ("down", None)
+
+
 def test_a_second_copy_is_an_alarm_and_changes_nothing(two):
     listed(two, two.b, (two.v, "running"))
     assert two.texts("VM_SECOND_COPY") == ["Host b runs a domain with the id of VM vm1, which was placed on host a. "

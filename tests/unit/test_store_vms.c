@@ -304,13 +304,14 @@ START_TEST(events_of_domains_are_believed_of_the_host_where_they_were_placed)
     scene_bring_up(scene, 1);
     g_autofree char *id = scene_vm(scene, "v1");
     scene_run_vm(scene, id, 0);
-    scene_must(vm_domain_event(scene->store, scene->hosts[1], scene->generation[1], id, "stopped", &error), error);
+    scene_must(vm_domain_event(scene->store, scene->hosts[1], scene->generation[1], id, "stopped", 0, &error), error);
     assert_vm(scene, id, "up", scene->hosts[0]);
-    scene_must(vm_domain_event(scene->store, scene->hosts[0], scene->generation[0], id, "suspended", &error), error);
+    scene_must(vm_domain_event(scene->store, scene->hosts[0], scene->generation[0], id, "suspended", 0, &error), error);
     assert_vm(scene, id, "paused", scene->hosts[0]);
-    scene_must(vm_domain_event(scene->store, scene->hosts[0], scene->generation[0] - 1, id, "stopped", &error), error);
+    scene_must(vm_domain_event(scene->store, scene->hosts[0], scene->generation[0] - 1, id, "stopped", 0, &error),
+               error);
     assert_vm(scene, id, "paused", scene->hosts[0]);
-    scene_must(vm_domain_event(scene->store, scene->hosts[0], scene->generation[0], id, "stopped", &error), error);
+    scene_must(vm_domain_event(scene->store, scene->hosts[0], scene->generation[0], id, "stopped", 0, &error), error);
     assert_vm(scene, id, "down", NULL);
     scene_free(scene);
 }

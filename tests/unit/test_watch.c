@@ -200,7 +200,8 @@ fake_listed(Store *store, const char *id, int64_t generation, GPtrArray *domains
 }
 
 static bool
-fake_event(Store *store, const char *id, int64_t generation, const char *vm, const char *what, GError **error)
+fake_event(Store *store, const char *id, int64_t generation, const char *vm, const char *what, int64_t age_us,
+           GError **error)
 {
     Peer *peer = peer_of(id);
     bool ok = true;
@@ -213,6 +214,8 @@ fake_event(Store *store, const char *id, int64_t generation, const char *vm, con
         ok = unavailable(error);
     } else {
         note(id, generation == peer->generation ? "event %s" : "stale event %s", what);
+        if (age_us < 0 || age_us > PATIENCE_US)
+            note(id, "of an odd age");
         if (!g_str_equal(vm, VM))
             note(id, "of another VM");
     }
