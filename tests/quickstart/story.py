@@ -71,9 +71,10 @@ def set_the_stage(lab):
 
 
 def begin(pool):
-    tell('POST /api/clusters: a trusted cluster my_trust_cluster in the data center Default')
     pool.rest.add('datacenters', '<data_center><name>berlin</name><description>made by the quickstart</description></data_center>')
+    tell('POST /api/datacenters: a data center, berlin')
     pool.rest.add_cluster(pool.CLUSTER)
+    tell('POST /api/clusters: a trusted cluster, my_trust_cluster, in the data center Default')
     for i in pool.lab.hosts:
         pool.rest.add_host('h%d' % i, pool.lab.address(i), pool.CLUSTER)
         pool.activate(i)
