@@ -161,13 +161,13 @@ def build(name, compiler, *options):
 def suites():
     sanitize = {'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=0', 'UBSAN_OPTIONS': 'print_stacktrace=1'}
     return [
-        Suite('build', 300, build('test', 'gcc', '--enable-sanitizers', '--enable-crash-points', '--prefix=' + INSTALLED), count_tap),
-        Suite('clang', 240, build('clang', 'clang', '--enable-crash-points'), count_tap),
+        Suite('build', 400, build('test', 'gcc', '--enable-sanitizers', '--enable-crash-points', '--prefix=' + INSTALLED), count_tap),
+        Suite('clang', 300, build('clang', 'clang', '--enable-crash-points'), count_tap),
         Suite('checks', 120, ['tests/checks/run'], count_tap),
-        Suite('unit', 240, ['make', '-k', '-C', BUILD, 'check'], count_check, environment=sanitize),
+        Suite('unit', 300, ['make', '-k', '-C', BUILD, 'check'], count_check, environment=sanitize),
         pytest('sql', 180, 'tests/sql'),
         pytest('lab', 120, 'tests/lab', labs=[PREFIX + 'lab', PREFIX + 'hlf']),
-        pytest('e2e', 480, 'tests/e2e', labs=[PREFIX + 'e2e'], environment=sanitize),
+        pytest('e2e', 600, 'tests/e2e', labs=[PREFIX + 'e2e'], environment=sanitize),
     ]
 
 
