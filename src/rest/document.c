@@ -28,7 +28,9 @@ static void
 set_parse_error(GError **error, xmlParserCtxtPtr parser)
 {
     const xmlError *last = xmlCtxtGetLastError(parser);
-    g_autofree char *why = g_strdup(last != NULL && last->message != NULL ? last->message : "it is not well-formed");
+    const char *message = last != NULL && last->message != NULL ? last->message : "it is not well-formed";
+    /* libxml2 quotes names as they came, cut off or not UTF-8 */
+    g_autofree char *why = g_utf8_make_valid(message, -1);
     g_strchomp(why);
     g_set_error(error, FAULT, FAULT_INVALID, "line %d: the request is no XML document: %s",
                 last != NULL ? last->line : 1, why);

@@ -74,6 +74,7 @@ assert_refused(const char *bytes, const char *text)
     Thing thing = {0};
     g_autofree char *why = read_thing(bytes, strlen(bytes), &thing);
     ck_assert_msg(why != NULL, "accepted: %s", bytes);
+    ck_assert_msg(g_utf8_validate(why, -1, NULL), "no UTF-8: %s", why);
     ck_assert_msg(strstr(why, text) != NULL, "\"%s\" does not say \"%s\"", why, text);
     thing_clear(&thing);
 }
@@ -157,6 +158,7 @@ END_TEST
 START_TEST(bytes_that_are_no_utf8_are_refused)
 {
     assert_refused("<thing><name>a\xff\xfe</name></thing>", "line 1:");
+    assert_refused("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<c\xd6\xd6thing><name>a</nothing>", "no XML document");
 }
 END_TEST
 
