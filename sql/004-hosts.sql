@@ -13,9 +13,12 @@ create type host_step as (
     detail text, empties text, kept boolean, was_activating boolean
 );
 
--- Locks the hosts in the order of their ids.
+-- Locks the hosts in the order of their ids. As the first thing that every transaction about a set does, it also chooses
+-- the kind of plan for the rest of it: planning for few hosts takes several times as long as what is planned, and what
+-- was planned for few hosts is wrong for many.
 create function lock_hosts(p_hosts uuid[]) returns void language plpgsql as $$
 begin
+    perform set_config('plan_cache_mode', case when cardinality(p_hosts) <= 32 then 'force_generic_plan' else 'force_custom_plan' end, true);
     perform 1 from unnest(p_hosts) g (id) join hosts h on h.id = g.id order by h.id for no key update of h;
 end $$;
 
@@ -257,11 +260,11 @@ begin
 end $$;
 
 create function activate_host(p_host uuid, p_actor text default null)
-returns table (generation bigint, connected boolean, status text, cluster_trusted boolean)
+returns table (generation bigint, connected boolean, status text, cluster_trusted boolean, id uuid, name text, attestation_id text)
 language plpgsql volatile as $$
 #variable_conflict use_column
 begin
-    if not exists (select from hosts where id = p_host) then
+    if not exists (select from hosts where hosts.id = p_host) then
         perform refuse(404, format('There is no host %s.', p_host));
     end if;
     -- what was asked before the activation does not answer it
@@ -272,8 +275,10 @@ begin
         perform apply_host_event(array[p_host], 'connected');
     end if;
     delete from evacuations where host_id = p_host and why = 'maintenance';
-    perform notify_manager('hosts');
-    return query select h.generation, h.connected, h.status::text, c.trusted_service
+    if exists (select from hosts h where h.id = p_host and not h.connected) then
+        perform notify_manager('hosts'); -- it may have been `down`, and is connected now
+    end if;
+    return query select h.generation, h.connected, h.status::text, c.trusted_service, h.id, h.name, h.attestation_id
     from hosts h join clusters c on c.id = h.cluster_id where h.id = p_host;
 end $$;
 

@@ -207,17 +207,15 @@ activations_add(Activations *activations, const char *host, const char *user, Ac
                 void *hurry_closure, ManagerDone done, void *closure)
 {
     g_autoptr(GError) error = NULL;
-    HostActivated *activated = host_activate(activations->store, host, user, &error);
-    g_autoptr(Host) record = activated ? host_get(activations->store, host, &error) : NULL;
+    g_autoptr(HostActivated) activated = host_activate(activations->store, host, user, &error);
     Waiter *waiter;
 
-    if (!record || strcmp(record->status, "up") == 0) {
-        host_activated_free(activated);
+    if (!activated || strcmp(activated->status, "up") == 0) {
         done(closure, error);
         return;
     }
     waiter = g_new0(Waiter, 1);
-    waiter->host = g_strdup(record->id);
+    waiter->host = g_strdup(activated->id);
     waiter->deadline_us = g_get_monotonic_time() + (int64_t)activations->timeout_s * G_USEC_PER_SEC;
     waiter->next_look_us = g_get_monotonic_time() + LOOK_MS * 1000;
     waiter->done = done;
@@ -227,11 +225,10 @@ activations_add(Activations *activations, const char *host, const char *user, Ac
     pthread_cond_signal(&activations->wake);
     pthread_mutex_unlock(&activations->lock);
     if (activated->connected) {
-        ClusterPluginHost one = {record->id, record->name, record->attestation_id, ""};
+        ClusterPluginHost one = {activated->id, activated->name, activated->attestation_id, ""};
         plugin_host_event(activations->plugin, &one, 1, CLUSTER_PLUGIN_ACTIVATE, answered, activations);
     } else
-        hurry(hurry_closure, record->id);
-    host_activated_free(activated);
+        hurry(hurry_closure, activated->id);
 }
 
 static bool

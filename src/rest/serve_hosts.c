@@ -149,10 +149,7 @@ serve_hosts_activate(RestCall *call)
 {
     g_autoptr(GError) error = NULL;
     g_auto(ActionInput) input = {0};
-    g_autoptr(Host) host = NULL;
-    if (read_action(call, &input, &error))
-        host = host_get(call->store, call->id, &error);
-    if (host == NULL)
+    if (!read_action(call, &input, &error))
         rest_call_finish(call, error);
     else /* the call belongs to `activated` from here on: it may be gone before this returns */
         manager_activate(call->manager, call->id, call->user, activated, call);

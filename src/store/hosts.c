@@ -130,6 +130,9 @@ host_activated_free(HostActivated *activated)
 {
     if (activated == NULL)
         return;
+    g_free(activated->id);
+    g_free(activated->name);
+    g_free(activated->attestation_id);
     g_free(activated->status);
     g_free(activated);
 }
@@ -144,6 +147,9 @@ host_activate(Store *store, const char *id, const char *user, GError **error)
     if (result == NULL)
         return NULL;
     HostActivated *activated = g_new0(HostActivated, 1);
+    activated->id = row_text(result, 0, "id");
+    activated->name = row_text(result, 0, "name");
+    activated->attestation_id = row_text(result, 0, "attestation_id");
     activated->status = row_text(result, 0, "status");
     activated->connected = store_bool(result, 0, "connected");
     activated->cluster_trusted = store_bool(result, 0, "cluster_trusted");

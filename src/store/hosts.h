@@ -66,11 +66,15 @@ bool hosts_all_disconnected(Store *store, GError **error);
 
 /* --- what an administrator does --- */
 typedef struct {
+    char *id;
+    char *name;
+    char *attestation_id;
     char *status;
     bool connected;
     bool cluster_trusted;
 } HostActivated;
 void host_activated_free(HostActivated *activated);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostActivated, host_activated_free)
 HostActivated *host_activate(Store *store, const char *id, const char *user, GError **error);
 bool host_deactivate(Store *store, const char *id, bool leave_running, const char *user, GError **error);
 bool host_fence(Store *store, const char *id, const char *user, GError **error);

@@ -263,7 +263,7 @@ server_command(const PrivateServer *server)
 {
     static const char *const fixed[] = {
         "listen_addresses=", "port=5432", "unix_socket_permissions=0700", "max_connections=64", "shared_buffers=16MB",
-        "jit=off", "huge_pages=off", "max_wal_size=128MB",
+        "jit=off", "huge_pages=off", "max_wal_size=128MB", "random_page_cost=1.1", /* it is in memory */
         /* Errors go to who caused them; the log is for the server's own life, so that it stays short. */
         "log_min_messages=log", "log_checkpoints=off", "logging_collector=off", "log_destination=stderr"};
     GPtrArray *argv = g_ptr_array_new_with_free_func(g_free);

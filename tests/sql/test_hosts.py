@@ -351,7 +351,8 @@ def test_fencing_the_source_with_the_target_lost_too_leaves_the_vm_unknown_at_th
 def test_activation_in_a_cluster_that_is_not_trusted_needs_no_answer(db):
     host = db.host(db.cluster("plain", trusted=False), "a")
     row = db.row("select * from activate_host(%s, 'admin@internal')", host)
-    assert row == {"generation": db.generation(host), "connected": True, "status": "up", "cluster_trusted": False}
+    assert row == {"generation": db.generation(host), "connected": True, "status": "up", "cluster_trusted": False,
+                   "id": host, "name": "a", "attestation_id": db.value("select attestation_id from hosts")}
     with pytest.raises(Refused, match="Host a is up already"):
         db.rows("select * from activate_host(%s)", host)
     assert db.value("select user_name from audit_log where name = 'HOST_ACTIVATED'") == "admin@internal"
