@@ -25,11 +25,10 @@ host_is_down(void *closure, const char *host, const char *name, const char *atte
     activations_look(manager->activations, host);
 }
 
+/* With the lock. */
 static void
-notified(const char *payload, void *closure)
+pass_on(Manager *manager, const char *payload)
 {
-    Manager *manager = closure;
-
     if (!payload || strcmp(payload, "hosts") == 0)
         watch_refresh(manager->watch);
     if (!payload || strcmp(payload, "evacuation") == 0)
@@ -38,6 +37,30 @@ notified(const char *payload, void *closure)
         evacuation_pause(manager->evacuation, false);
     else if (strcmp(payload, "lost") == 0)
         evacuation_pause(manager->evacuation, true);
+}
+
+static void
+set_flag(Manager *manager, bool *flag)
+{
+    pthread_mutex_lock(&manager->lock);
+    *flag = true;
+    pthread_cond_broadcast(&manager->changed);
+    pthread_mutex_unlock(&manager->lock);
+}
+
+/* The listener is there before the others are, and after them: its thread waits for them, and then passes on to nobody.
+ */
+static void
+notified(const char *payload, void *closure)
+{
+    Manager *manager = closure;
+
+    pthread_mutex_lock(&manager->lock);
+    while (!manager->is_whole && !manager->is_ending)
+        pthread_cond_wait(&manager->changed, &manager->lock);
+    if (!manager->is_ending)
+        pass_on(manager, payload);
+    pthread_mutex_unlock(&manager->lock);
 }
 
 /* The seconds that a verdict lives are the plugin's option; SQL needs none of it but for its own defaults. */
@@ -67,15 +90,15 @@ start_parts(Manager *manager, const char *conninfo, GError **error)
         .retry_max_ms = config->retry_max_ms,
     };
 
-    if (!write_settings(manager, error) || !hosts_all_disconnected(manager->store, error) ||
+    if (!(manager->listener = store_listener_new(conninfo, notified, manager, error)) ||
+        !write_settings(manager, error) || !hosts_all_disconnected(manager->store, error) ||
         !(manager->plugin = plugin_host_new(config, manager->store, error)) ||
         !(manager->activations = activations_new(manager->store, manager->plugin, config->activate_timeout_s, error)) ||
         !(manager->watch = watch_new(&watch, manager->store, &listener, manager, error)))
         return false;
     manager->migrations = migrations_new(config, manager->store, manager->watch);
     return (manager->evacuation = evacuation_new(config, manager->store, manager->migrations, error)) &&
-           (manager->expiry = expiry_new(manager->store, error)) &&
-           (manager->listener = store_listener_new(conninfo, notified, manager, error));
+           (manager->expiry = expiry_new(manager->store, error));
 }
 
 Manager *
@@ -85,8 +108,12 @@ manager_new(const Config *config, Store *store, const char *conninfo, GError **e
 
     manager->config = config;
     manager->store = store;
-    if (start_parts(manager, conninfo, error))
+    pthread_mutex_init(&manager->lock, NULL);
+    pthread_cond_init(&manager->changed, NULL);
+    if (start_parts(manager, conninfo, error)) {
+        set_flag(manager, &manager->is_whole);
         return manager;
+    }
     manager_free(manager);
     return NULL;
 }
@@ -96,7 +123,7 @@ manager_free(Manager *manager)
 {
     if (!manager)
         return;
-    store_listener_free(manager->listener);
+    set_flag(manager, &manager->is_ending);
     expiry_free(manager->expiry);
     if (manager->evacuation)
         evacuation_stop(manager->evacuation);
@@ -105,7 +132,20 @@ manager_free(Manager *manager)
     watch_free(manager->watch);
     plugin_host_free(manager->plugin); /* its last answers still go to the activations */
     activations_free(manager->activations);
+    store_listener_free(manager->listener); /* the last: then another manager may begin */
+    pthread_cond_destroy(&manager->changed);
+    pthread_mutex_destroy(&manager->lock);
     g_free(manager);
+}
+
+bool
+manager_may_begin(Manager *manager, GError **error)
+{
+    if (store_listener_has_lock(manager->listener))
+        return true;
+    g_set_error(error, FAULT, FAULT_UNAVAILABLE,
+                "the manager has lost its lock in the database, and begins nothing until it has it again: try again");
+    return false;
 }
 
 Store *

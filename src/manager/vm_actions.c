@@ -190,7 +190,7 @@ launch(Manager *manager, const char *id, const VmCandidate *candidate, bool *ask
 bool
 manager_vm_start(Manager *manager, const char *id, const char *host, const char *user, GError **error)
 {
-    g_autoptr(Vm) vm = vm_get(manager->store, id, error);
+    g_autoptr(Vm) vm = manager_may_begin(manager, error) ? vm_get(manager->store, id, error) : NULL;
     g_autoptr(GPtrArray) candidates = vm ? read_candidates(manager, vm, host, error) : NULL;
     g_autofree char *operation = g_uuid_string_random();
     const VmCandidate *candidate =
@@ -213,7 +213,7 @@ manager_vm_start(Manager *manager, const char *id, const char *host, const char 
 bool
 manager_vm_migrate(Manager *manager, const char *id, const char *host, const char *user, GError **error)
 {
-    g_autoptr(Vm) vm = vm_get(manager->store, id, error);
+    g_autoptr(Vm) vm = manager_may_begin(manager, error) ? vm_get(manager->store, id, error) : NULL;
     g_autoptr(GPtrArray) candidates = vm ? read_candidates(manager, vm, host, error) : NULL;
     g_autofree char *operation = g_uuid_string_random();
     g_autofree char *source = NULL;
@@ -249,7 +249,7 @@ shut_down(Manager *manager, const Vm *vm, GError **error)
 bool
 manager_vm_stop(Manager *manager, const char *id, bool gracefully, const char *user, GError **error)
 {
-    g_autoptr(Vm) vm = vm_get(manager->store, id, error);
+    g_autoptr(Vm) vm = manager_may_begin(manager, error) ? vm_get(manager->store, id, error) : NULL;
     g_autofree char *operation = g_uuid_string_random();
     g_autofree char *host = NULL;
     g_autoptr(VirtConnection) connection = NULL;
