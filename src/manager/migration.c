@@ -5,7 +5,6 @@
 #include "manager/workers.h"
 #include "store/evacuations.h"
 #include "trust/fault.h"
-#include "virt/actions.h"
 #include <pthread.h>
 #include <string.h>
 
@@ -58,33 +57,39 @@ migrate(Migrations *migrations, const Move *move, GError **error)
     return virt_migrate(source, target, &migration, &migrations->cancel, error);
 }
 
-/* On which side is it? Asks whichever connection there is. */
-static bool
-runs_on(Migrations *migrations, const char *host, const char *vm, bool *running)
+/* A guest runs at the target only after it has stopped at the source for good (libvirt's phases: perform, then finish);
+ * so there the target's word counts, and a source that is not trusted is not asked. */
+MoveEnd
+move_end(VirtPresence source, VirtPresence target)
+{
+    if (target == VIRT_RUNNING)
+        return MOVE_DONE;
+    if (source == VIRT_PAUSED || source == VIRT_RUNNING)
+        return MOVE_FAILED;
+    if (source == VIRT_ABSENT && target == VIRT_PAUSED)
+        return MOVE_DONE;
+    return target == VIRT_ABSENT ? MOVE_FAILED : MOVE_OPEN;
+}
+
+static VirtPresence
+presence_on(Migrations *migrations, const char *host, const char *vm)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(VirtConnection) connection = watch_connection(migrations->watch, host, 0, &error);
 
-    return connection && virt_is_running(connection, vm, running, &error);
+    return connection ? virt_presence(connection, vm, &error) : VIRT_UNKNOWN;
 }
 
-typedef enum { END_DONE, END_FAILED, END_OPEN } End;
-
 /* A connection broke under the migration: libvirt is the truth about where the VM is. */
-static End
+static MoveEnd
 look_for_vm(Migrations *migrations, const Move *move)
 {
-    bool at_source = false, at_target = false;
-    bool source_says, target_says;
+    VirtPresence source, target;
 
     g_usleep(SETTLE_MS * 1000);
-    source_says = runs_on(migrations, move->source, move->vm, &at_source);
-    target_says = runs_on(migrations, move->target, move->vm, &at_target);
-    if (source_says && at_source)
-        return END_FAILED;
-    if (target_says && at_target && source_says)
-        return END_DONE;
-    return target_says && !at_target ? END_FAILED : END_OPEN;
+    source = presence_on(migrations, move->source, move->vm);
+    target = presence_on(migrations, move->target, move->vm);
+    return move_end(source, target);
 }
 
 /* What the administrator must know of a VM that was not moved. That the manager stops is no fault of the target's. */
@@ -99,13 +104,13 @@ record_failure(Migrations *migrations, const Move *move, const GError *cause, GE
 }
 
 static void
-record(Migrations *migrations, const Move *move, End end, const GError *cause)
+record(Migrations *migrations, const Move *move, MoveEnd end, const GError *cause)
 {
     g_autoptr(GError) error = NULL;
 
-    if (end == END_FAILED && !record_failure(migrations, move, cause, &error))
+    if (end == MOVE_FAILED && !record_failure(migrations, move, cause, &error))
         g_warning("that VM %s was not moved is not recorded, and is tried again: %s", move->vm, error->message);
-    operation_finish(migrations->store, move->operation, end == END_DONE, cause ? cause->message : "");
+    operation_finish(migrations->store, move->operation, end == MOVE_DONE, cause ? cause->message : "");
 }
 
 static void
@@ -124,16 +129,16 @@ run(void *closure)
     Migrations *migrations = job->migrations;
     Move *move = job->move;
     g_autoptr(GError) error = NULL;
-    End end = migrate(migrations, move, &error) ? END_DONE : END_FAILED;
+    MoveEnd end = migrate(migrations, move, &error) ? MOVE_DONE : MOVE_FAILED;
 
-    if (end == END_FAILED) {
+    if (end == MOVE_FAILED) {
         g_message("migration of VM %s from host %s to host %s: %s", move->vm, move->source, move->target,
                   error->message);
         if (g_error_matches(error, FAULT, FAULT_UNAVAILABLE))
             end = look_for_vm(migrations, move);
     }
     crash_point("migrated_before_record");
-    if (end != END_OPEN)
+    if (end != MOVE_OPEN)
         record(migrations, move, end, error);
     forget(migrations, move);
     if (migrations->ended)
@@ -184,7 +189,7 @@ migrations_push(Migrations *migrations, Move *move)
     pthread_mutex_unlock(&migrations->lock);
     if (!workers_push(migrations->workers, run, job)) {
         g_autoptr(GError) error = g_error_new(FAULT, FAULT_UNAVAILABLE, "too many migrations wait for a worker");
-        record(migrations, move, END_FAILED, error);
+        record(migrations, move, MOVE_FAILED, error);
         forget(migrations, move);
         g_free(job);
     }

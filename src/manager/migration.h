@@ -10,6 +10,7 @@
 #include "manager/configuration.h"
 #include "manager/watch.h"
 #include "store/vms.h"
+#include "virt/actions.h"
 
 typedef struct Migrations Migrations;
 
@@ -22,6 +23,10 @@ typedef struct {
     bool evacuation;
 } Move;
 void move_free(Move *move);
+
+/* What became of a move by how its two hosts have the VM. Pure. */
+typedef enum { MOVE_DONE, MOVE_FAILED, MOVE_OPEN } MoveEnd;
+MoveEnd move_end(VirtPresence source, VirtPresence target);
 
 Migrations *migrations_new(const Config *config, Store *store, Watch *watch);
 /* Tells running migrations to give up at once; they are aborted and recorded. Takes NULL. */

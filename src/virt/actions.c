@@ -47,24 +47,28 @@ virt_stop(VirtConnection *connection, const char *uuid, bool gracefully, GError 
     return rc == 0;
 }
 
-bool
-virt_is_running(VirtConnection *connection, const char *uuid, bool *running, GError **error)
+VirtPresence
+virt_presence(VirtConnection *connection, const char *uuid, GError **error)
 {
     g_autoptr(GError) why = NULL;
-    *running = false;
+    int state = VIR_DOMAIN_NOSTATE, reason = 0;
     virDomainPtr domain = domain_find(connection, uuid, &why);
     if (domain == NULL) {
         if (g_error_matches(why, FAULT, FAULT_NOT_FOUND))
-            return true;
+            return VIRT_ABSENT;
         g_propagate_error(error, g_steal_pointer(&why));
-        return false;
+        return VIRT_UNKNOWN;
     }
-    int active = virDomainIsActive(domain);
-    if (active < 0)
+    int rc = virDomainGetState(domain, &state, &reason, 0);
+    bool is_gone = rc < 0 && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN;
+    if (rc < 0 && !is_gone)
         virt_fault(connection, FAULT_FAILED, "cannot ask whether the domain runs", error);
     virDomainFree(domain);
-    *running = active == 1;
-    return active >= 0;
+    if (rc < 0)
+        return is_gone ? VIRT_ABSENT : VIRT_UNKNOWN;
+    if (state == VIR_DOMAIN_SHUTOFF || state == VIR_DOMAIN_CRASHED)
+        return VIRT_ABSENT;
+    return state == VIR_DOMAIN_PAUSED || state == VIR_DOMAIN_PMSUSPENDED ? VIRT_PAUSED : VIRT_RUNNING;
 }
 
 /* Watches one migration from beside it, because the migrating thread is blocked until the end. */

@@ -9,8 +9,11 @@
 bool virt_start(VirtConnection *connection, const char *xml, GError **error);
 /* Destroys, or asks the guest to shut down. A domain that is not there is FAULT_NOT_FOUND. */
 bool virt_stop(VirtConnection *connection, const char *uuid, bool gracefully, GError **error);
-/* Does the domain run there? */
-bool virt_is_running(VirtConnection *connection, const char *uuid, bool *running, GError **error);
+
+/* How a host has a domain. One that arrives by a migration is paused until it runs there and nowhere else. */
+typedef enum { VIRT_UNKNOWN, VIRT_ABSENT, VIRT_PAUSED, VIRT_RUNNING } VirtPresence;
+/* VIRT_UNKNOWN with an error when the host cannot say. */
+VirtPresence virt_presence(VirtConnection *connection, const char *uuid, GError **error);
 
 typedef struct {
     const char *uuid;
