@@ -460,7 +460,7 @@ START_TEST(a_silent_service_is_asked_less_and_less_often)
     start(NULL, NULL);
     fake_attestation_fail(attestation, 503, NULL);
     send("node1", CLUSTER_PLUGIN_UP);
-    UNTIL(fake_attestation_requests(attestation) == 4);
+    UNTIL(fake_attestation_requests(attestation) >= 4);
     /* After 1, 2 and 4 s, less a fifth that is left to chance. */
     ck_assert_int_ge(g_get_monotonic_time() - begun, 5500000);
 }
@@ -579,11 +579,11 @@ START_TEST(hosts_that_are_due_are_asked_about_again)
 
     fake_manager_set_due(manager, due, 2);
     start("attestation_auth_timeout=6", "attestation_poll_timeout=3");
-    UNTIL(fake_manager_count(manager, "node1", CLUSTER_PLUGIN_TRUSTED) == 2);
+    UNTIL(fake_manager_count(manager, "node1", CLUSTER_PLUGIN_TRUSTED) >= 2);
     fake_attestation_set(attestation, "node1", "untrusted");
-    UNTIL(fake_manager_count(manager, "node1", CLUSTER_PLUGIN_UNTRUSTED) == 1);
+    UNTIL(fake_manager_count(manager, "node1", CLUSTER_PLUGIN_UNTRUSTED) >= 1);
     UNTIL(!is_cached("node1"));
-    ck_assert(is_cached("node2"));
+    UNTIL(is_cached("node2"));
     fake_manager_set_due(manager, NULL, 0);
 }
 END_TEST
