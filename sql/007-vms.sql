@@ -274,6 +274,11 @@ begin
     return null;
 end $$;
 
+-- What the VM's operations of long ago were, nobody asks any more (rule BOUNDED). The VM's row is locked by the caller.
+create function operations_forget(p_vm uuid) returns void language sql volatile as $$
+    delete from operations where vm_id = p_vm and ended_at < clock_timestamp() - interval '1 day'
+$$;
+
 -- The placement transaction (rule TRUST): after it has committed, and only then, libvirt is called, on the connection
 -- with the generation that was checked. Locks the host, then the VM. The same operation again returns the same.
 create function place_vm(p_operation uuid, p_kind text, p_vm uuid, p_host uuid, p_generation bigint, p_evacuation boolean)
@@ -314,6 +319,7 @@ begin
     if v_why is not null then
         perform refuse(409, v_why);
     end if;
+    perform operations_forget(p_vm);
     insert into operations (id, kind, vm_id, host_id, source_id, evacuation, paused)
     values (p_operation, p_kind, p_vm, p_host, v_vm.host_id, p_evacuation, v_vm.status = 'paused');
     if p_kind = 'start' then
@@ -377,6 +383,7 @@ begin
     if not v_host.connected or not v_host.listed then
         perform refuse(409, format('Host %s, where VM %s runs, is not connected.', v_host.name, v_vm.name));
     end if;
+    perform operations_forget(p_vm);
     insert into operations (id, kind, vm_id, host_id) values (p_operation, 'stop', p_vm, v_vm.host_id);
     update vms set status = 'powering_down', operation = p_operation where id = p_vm;
     return query select v_host.id, v_host.generation;

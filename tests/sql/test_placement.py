@@ -191,6 +191,15 @@ def test_the_same_operation_again_returns_the_same_and_changes_nothing(db, three
     assert db.events("VM_STOPPED") == ["VM_STOPPED"] and db.vm_status(vm) == "down" and db.where(vm) is None
 
 
+def test_operations_that_ended_long_ago_are_forgotten_when_another_begins(db, three):
+    cluster, a, b, _ = three
+    vm = db.running_vm(cluster, "vm1", a)
+    db.end(db.place("migrate", vm, b))
+    db.rows("update operations set ended_at = ended_at - interval '2 days'")
+    operation = db.place("migrate", vm, a)
+    assert [row["id"] for row in db.rows("select id from operations where vm_id = %s", vm)] == [operation]
+
+
 def test_what_failed_leaves_the_vm_where_it_was(db, three):
     cluster, a, b, _ = three
     vm = db.vm(cluster, "vm1")
