@@ -163,11 +163,11 @@ def suites():
     return [
         Suite('build', 400, build('test', 'gcc', '--enable-sanitizers', '--enable-crash-points', '--prefix=' + INSTALLED), count_tap),
         Suite('clang', 300, build('clang', 'clang', '--enable-crash-points'), count_tap),
-        Suite('checks', 120, ['tests/checks/run'], count_tap),
+        Suite('checks', 300, ['tests/checks/run'], count_tap),
         Suite('unit', 300, ['make', '-k', '-C', BUILD, 'check'], count_check, environment=sanitize),
         pytest('sql', 180, 'tests/sql'),
         pytest('lab', 120, 'tests/lab', labs=[PREFIX + 'lab', PREFIX + 'hlf']),
-        pytest('e2e', 600, 'tests/e2e', labs=[PREFIX + 'e2e'], environment=sanitize),
+        pytest('e2e', 720, 'tests/e2e', labs=[PREFIX + 'e2e'], environment=sanitize),
     ]
 
 
