@@ -30,7 +30,7 @@
 extern "C" {
 #endif
 
-#define CLUSTER_PLUGIN_ABI 1
+#define CLUSTER_PLUGIN_ABI 1u
 #define CLUSTER_PLUGIN_ENTRY "cluster_plugin"
 
 #define CLUSTER_PLUGIN_ID_LEN 36     /* a UUID in its text form, without the NUL */

@@ -21,6 +21,7 @@ LOGS = os.path.join(BUILD, 'logs')
 # what a killed run left is found by the next one.  Not inside the checkout: the daemon runs as a user who may not enter it.
 PREFIX = 'tp%05x' % (zlib.crc32(TOP.encode()) & 0xfffff)
 INSTALLED = '/var/lib/%s-installed' % PREFIX
+TSAN_OPTIONS = 'ignore_noninstrumented_modules=1:second_deadlock_stack=1'
 PYTEST = ['/usr/bin/python3', '-B', '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '--durations=5']
 TAIL = 60                               # lines shown of each failure
 
@@ -56,11 +57,15 @@ def count_tap(output):
     return passed, failures
 
 
-def count_check(output):
+def count_check(folder=BUILD):
     """Check's programs under automake's harness: each leaves a .trs with its result and a .log with its counts."""
+    return lambda output: count_programs(folder)
+
+
+def count_programs(folder):
     passed, failures = 0, []
-    for trs in sorted(glob.glob(os.path.join(BUILD, 'tests', '**', '*.trs'), recursive=True)):
-        name, log = os.path.relpath(trs[:-4], BUILD), read(trs[:-4] + '.log')
+    for trs in sorted(glob.glob(os.path.join(folder, 'tests', '**', '*.trs'), recursive=True)):
+        name, log = os.path.relpath(trs[:-4], folder), read(trs[:-4] + '.log')
         counts = re.findall(r'^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)', log, re.M)
         bad = sum(int(failed) + int(errors) for _, failed, errors in counts)
         passed += sum(int(checks) for checks, _, _ in counts) - bad
@@ -153,9 +158,15 @@ def build(name, compiler, *options):
         ../../configure CC=%s --enable-werror "$@"
         make -j2 all
         make -j2 check TESTS=
-        [ "$(basename "$0")" != test ] || make install
+        case " $* " in *" --prefix="*) make install;; esac
         echo "ok %s builds without a warning"''' % (compiler, compiler)
     return ['bash', '-c', script, folder, *options]
+
+
+def without_aslr(*command):
+    """TSan maps its shadow where addresses that are spread wide may lie (vm.mmap_rnd_bits)."""
+    allowed = subprocess.run(['setarch', '-R', 'true'], stderr=subprocess.DEVNULL).returncode == 0
+    return ['setarch', '-R', *command] if allowed else [*command]
 
 
 def suites():
@@ -164,19 +175,19 @@ def suites():
         Suite('build', 400, build('test', 'gcc', '--enable-sanitizers', '--enable-crash-points', '--prefix=' + INSTALLED), count_tap),
         Suite('clang', 300, build('clang', 'clang', '--enable-crash-points'), count_tap),
         Suite('checks', 300, ['tests/checks/run'], count_tap),
-        Suite('unit', 300, ['make', '-k', '-C', BUILD, 'check'], count_check, environment=sanitize),
+        Suite('unit', 300, ['make', '-k', '-C', BUILD, 'check'], count_check(), environment=sanitize),
         pytest('sql', 180, 'tests/sql'),
         pytest('lab', 120, 'tests/lab', labs=[PREFIX + 'lab', PREFIX + 'hlf']),
         pytest('e2e', 720, 'tests/e2e', labs=[PREFIX + 'e2e'], environment=sanitize),
     ]
 
 
-def main():
+def main(program, table):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # so that `finally` ends what is running
     chosen = sys.argv[1:]
-    table = suites()
     unknown = set(chosen) - {suite.name for suite in table}
     if unknown:
-        sys.exit('runtests: no suite %s; there are: %s' % (', '.join(unknown), ' '.join(suite.name for suite in table)))
+        sys.exit(program + ': no suite %s; there are: %s' % (', '.join(unknown), ' '.join(suite.name for suite in table)))
     shutil.rmtree(LOGS, ignore_errors=True)
     os.makedirs(LOGS)
     shutil.rmtree(INSTALLED, ignore_errors=True)
@@ -187,7 +198,7 @@ def main():
         begun = time.monotonic()
         good, bad = suite.run()
         passed, failures = passed + good, failures + bad
-        print('%-8s %4d passed %3d failed %5.0f s' % (suite.name, good, len(bad), time.monotonic() - begun), flush=True)
+        print('%-10s %4d passed %3d failed %5.0f s' % (suite.name, good, len(bad), time.monotonic() - begun), flush=True)
         if suite.name == 'build' and bad:
             break                       # nothing else could say anything
     for failure in failures:
@@ -198,5 +209,4 @@ def main():
 
 
 if __name__ == '__main__':
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # so that `finally` ends what is running
-    main()
+    main('runtests', suites())

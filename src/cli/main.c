@@ -135,9 +135,10 @@ read_password(GError **error)
             g_strchomp(password);
         return password;
     }
-    if (g_getenv("TRUSTPOOL_PASSWORD") == NULL)
+    password = g_strdup(g_getenv("TRUSTPOOL_PASSWORD"));
+    if (password == NULL)
         g_set_error(error, FAULT, FAULT_INCOMPLETE, "no password: give --password-file or set TRUSTPOOL_PASSWORD");
-    return g_strdup(g_getenv("TRUSTPOOL_PASSWORD"));
+    return password;
 }
 
 static int

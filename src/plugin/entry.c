@@ -34,7 +34,7 @@ start(const ClusterPluginManager *manager, const ClusterPluginSetting lines[], s
     Plugin *plugin;
 
     if (manager->abi != CLUSTER_PLUGIN_ABI || manager->struct_size < sizeof *manager) {
-        g_snprintf(error, error_size, "host-validation was built for version %d of the contract, the manager has %u.",
+        g_snprintf(error, error_size, "host-validation was built for version %u of the contract, the manager has %u.",
                    CLUSTER_PLUGIN_ABI, manager->abi);
         return NULL;
     }

@@ -12,7 +12,7 @@ from rest_client import Refused, Rest, text_of, wait_for_server
 PORT = 8440                             # in the manager's namespace, which has all its ports for itself
 ACCOUNT = 'nobody'                      # PostgreSQL refuses to run as root, so the daemon gives up root
 TIMES = {'auth_timeout': 20, 'poll_timeout': 5, 'host_grace': 4, 'activate_timeout': 20}
-FOUND_BY_SANITIZERS = ('AddressSanitizer', 'LeakSanitizer', 'runtime error:')
+FOUND_BY_SANITIZERS = ('AddressSanitizer', 'LeakSanitizer', 'ThreadSanitizer', 'runtime error:')
 
 
 def find_program(prefix, name):
