@@ -2,7 +2,6 @@
 import os
 import pwd
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -111,23 +110,21 @@ class Pool:
         if self.database is not None:
             self.database.close()       # or its PostgreSQL would end under it
             self.database = None
-        self.process.terminate()
-        self.process.wait(120)
-        self.process = None
+        process, self.process = self.process, None
+        process.terminate()
+        try:
+            process.wait(120)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
 
     def remove(self):
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-        if self.database is not None:
-            self.database.close()
         try:
-            with open(self.state + '/postgresql/data/postmaster.pid') as file:
-                os.kill(int(file.readline()), signal.SIGINT)
-        except (FileNotFoundError, ProcessLookupError, ValueError):
-            pass
-        self.server.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+            if self.process is not None:
+                self.stop()             # its PostgreSQL ends with it
+        finally:
+            self.server.stop()
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def rest(self):
         with open(self.state + '/port') as file:
