@@ -16,12 +16,14 @@ typedef struct {
 } Command;
 
 extern const GOptionEntry deactivate_options[];
+extern const GOptionEntry evacuations_options[];
 extern const GOptionEntry events_options[];
 
 bool run_activate(Client *client, char **arguments, GError **error);
 bool run_clusters(Client *client, char **arguments, GError **error);
 bool run_confirm_dead(Client *client, char **arguments, GError **error);
 bool run_deactivate(Client *client, char **arguments, GError **error);
+bool run_evacuations(Client *client, char **arguments, GError **error);
 bool run_events(Client *client, char **arguments, GError **error);
 bool run_hosts(Client *client, char **arguments, GError **error);
 bool run_migrate(Client *client, char **arguments, GError **error);

@@ -14,6 +14,8 @@ static const Command commands[] = {
     {"clusters", "", "List the clusters", 0, 0, NULL, run_clusters},
     {"hosts", "", "List the hosts, their status and verdict", 0, 0, NULL, run_hosts},
     {"vms", "", "List the VMs and where they run", 0, 0, NULL, run_vms},
+    {"evacuations", "", "Show hosts that are being emptied, and how far that is", 0, 0, evacuations_options,
+     run_evacuations},
     {"events", "", "Show what happened", 0, 0, events_options, run_events},
     {"activate", "HOST", "Bring a host up; waits for the attestation's outcome", 1, 1, NULL, run_activate},
     {"deactivate", "HOST", "Empty a host and put it into maintenance", 1, 1, deactivate_options, run_deactivate},

@@ -68,6 +68,15 @@ static const Option options[] = {
     NUMBER("manager", "migrations_per_host", migrations_per_host, "2", 1, 100,
            "Migrations at a time from one host, and towards one host."),
     NUMBER("manager", "migration_workers", migration_workers, "16", 1, 256, "Migrations at a time in all."),
+    NUMBER("manager", "migration_bandwidth", migration_bandwidth_mib_s, "0", 0, 1048576,
+           "MiB per second that one migration begins with; 0: as much as there is."),
+    NUMBER("manager", "migration_bandwidth_max", migration_bandwidth_max_mib_s, "0", 0, 1048576,
+           "MiB per second that the migration of a guest may get that changes its memory faster than it is sent; 0: as "
+           "much as there is. When that is not enough, its processors are slowed down (auto-converge)."),
+    WORD("manager", "post_copy", post_copy, "off", "|off|on|",
+         "on: a guest that changes its memory too fast even when it is slowed down goes on at the target while its "
+         "memory is still fetched from the source. It can lose the VM: when either host or the network between them "
+         "fails meanwhile, the VM is gone; and it trusts a failed host for that long. off: it stays, and is reported."),
     WORD("manager", "domain_type", domain_type, "kvm", "|kvm|qemu|", "kvm, or qemu for hosts without /dev/kvm."),
     TEXT(
         "database", "conninfo", conninfo, "",
@@ -231,6 +240,16 @@ check_whole(const Config *config, const char *path, GError **error)
         g_set_error(error, FAULT, FAULT_INVALID, "%s: [manager] tls_cert_file and tls_key_file go together", path);
         return false;
     }
+    if (config->migration_bandwidth_max_mib_s &&
+        (config->migration_bandwidth_max_mib_s < config->migration_bandwidth_mib_s ||
+         !config->migration_bandwidth_mib_s)) {
+        g_set_error(
+            error, FAULT, FAULT_INVALID,
+            "%s: [manager] migration_bandwidth_max = %u: it is what migration_bandwidth (%u) may be raised to, so "
+            "that must be set, and not more",
+            path, config->migration_bandwidth_max_mib_s, config->migration_bandwidth_mib_s);
+        return false;
+    }
     if (config->retry_max_ms < config->retry_min_ms) {
         g_set_error(error, FAULT, FAULT_INVALID, "%s: [libvirt] retry_max_ms is less than retry_min_ms", path);
         return false;
@@ -288,6 +307,12 @@ config_free(Config *config)
     g_array_free(config->foreign, TRUE);
     g_strfreev(config->foreign_strings);
     g_free(config);
+}
+
+bool
+config_is_on(const char *value)
+{
+    return strcmp(value, "on") == 0;
 }
 
 bool

@@ -26,7 +26,10 @@ typedef struct {
     unsigned evacuation_deadline_s;
     unsigned migrations_per_host;
     unsigned migration_workers;
-    char *domain_type; /* kvm or qemu */
+    unsigned migration_bandwidth_mib_s;     /* 0: not limited */
+    unsigned migration_bandwidth_max_mib_s; /* 0: not limited */
+    char *post_copy;                        /* on or off */
+    char *domain_type;                      /* kvm or qemu */
     /* [database] */
     char *conninfo; /* "": a private server */
     unsigned sessions;
@@ -48,6 +51,8 @@ typedef struct {
 /* Reads and checks. Errors name file, line and option. `path` NULL: defaults only. */
 Config *config_read(const char *path, GError **error);
 void config_free(Config *config);
+/* Of an option that is on or off. */
+bool config_is_on(const char *value);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)
 /* Sections that neither the manager nor `plugin_sections` (NULL-terminated) know are an error that names the line. */
 bool config_check_sections(const Config *config, const char *const plugin_sections[], GError **error);

@@ -33,10 +33,10 @@ pass_on(Manager *manager, const char *payload)
         watch_refresh(manager->watch);
     if (!payload || strcmp(payload, "evacuation") == 0)
         evacuation_kick(manager->evacuation);
-    if (!payload)
-        evacuation_pause(manager->evacuation, false);
-    else if (strcmp(payload, "lost") == 0)
-        evacuation_pause(manager->evacuation, true);
+    if (!payload || strcmp(payload, "lost") == 0) {
+        migrations_pause(manager->migrations, payload != NULL);
+        evacuation_pause(manager->evacuation, payload != NULL);
+    }
 }
 
 static void
@@ -96,8 +96,8 @@ start_parts(Manager *manager, const char *conninfo, GError **error)
         !(manager->activations = activations_new(manager->store, manager->plugin, config->activate_timeout_s, error)) ||
         !(manager->watch = watch_new(&watch, manager->store, &listener, manager, error)))
         return false;
-    manager->migrations = migrations_new(config, manager->store, manager->watch);
-    return (manager->evacuation = evacuation_new(config, manager->store, manager->migrations, error)) &&
+    return (manager->migrations = migrations_new(config, manager->store, manager->watch, error)) &&
+           (manager->evacuation = evacuation_new(config, manager->store, manager->migrations, error)) &&
            (manager->expiry = expiry_new(manager->store, error));
 }
 

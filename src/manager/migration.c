@@ -6,10 +6,10 @@
 #include "store/evacuations.h"
 #include "trust/fault.h"
 #include <pthread.h>
-#include <string.h>
 
 /* After a connection has broken, libvirt needs up to a second to remove the half-made copy (measured: libvirt 9.0.0).
- */
+ * And the target's word that an aborted attempt's copy stopped must have come before the next attempt is placed, or it
+ * would be taken for that one's: libvirt sends it before the call returns, but another thread takes it in. */
 #define SETTLE_MS 2000
 
 struct Migrations {
@@ -17,9 +17,10 @@ struct Migrations {
     Store *store;
     Watch *watch;
     Workers *workers;
-    volatile int cancel;
-    pthread_mutex_t lock; /* guards `running`; a leaf */
-    GPtrArray *running;   /* of Move, borrowed */
+    Moves *moves;
+    volatile int paused;  /* atomic: nothing is begun again */
+    pthread_mutex_t lock; /* guards `learned`; a leaf */
+    GHashTable *learned;  /* VM's id to Converge: those whose migration is to begin again */
     void (*ended)(void *closure);
     void *ended_closure;
 };
@@ -27,34 +28,90 @@ struct Migrations {
 typedef struct {
     Migrations *migrations;
     Move *move;
+    ConvergePolicy policy;
+    Converge converge;
+    bool again; /* it is to begin again with auto-converge */
 } Job;
 
-void
-move_free(Move *move)
+/* --- convergence --- */
+
+/* What the attempt before this one has learned, which is used up. */
+static void
+begin_convergence(Job *job)
 {
-    if (!move)
-        return;
-    g_free(move->operation);
-    g_free(move->vm);
-    g_free(move->source);
-    g_free(move->target);
-    g_free(move);
+    Migrations *migrations = job->migrations;
+    const Config *config = migrations->config;
+    const Converge *learned;
+
+    job->policy = (ConvergePolicy){.bandwidth_mib_s = config->migration_bandwidth_mib_s,
+                                   .bandwidth_max_mib_s = config->migration_bandwidth_max_mib_s,
+                                   .post_copy = config_is_on(config->post_copy),
+                                   .deadline_ms = (int64_t)config->evacuation_deadline_s * 1000};
+    converge_begin(&job->converge, &job->policy);
+    pthread_mutex_lock(&migrations->lock);
+    learned = g_hash_table_lookup(migrations->learned, job->move->vm);
+    if (learned) {
+        job->converge = *learned;
+        converge_again(&job->converge);
+        g_hash_table_remove(migrations->learned, job->move->vm);
+    }
+    pthread_mutex_unlock(&migrations->lock);
 }
 
-static bool
-migrate(Migrations *migrations, const Move *move, GError **error)
+static void
+learn(Job *job)
 {
+    Migrations *migrations = job->migrations;
+
+    pthread_mutex_lock(&migrations->lock);
+    g_hash_table_insert(migrations->learned, g_strdup(job->move->vm), g_memdup2(&job->converge, sizeof(Converge)));
+    pthread_mutex_unlock(&migrations->lock);
+}
+
+/* Once a second, on the thread that watches over the migration. */
+static ConvergeStep
+look(void *closure, int64_t elapsed_ms, const ConvergeSample *sample, unsigned *bandwidth_mib_s)
+{
+    Job *job = closure;
+    ConvergeStep step = converge_next(&job->converge, &job->policy, elapsed_ms, sample);
+
+    *bandwidth_mib_s = job->converge.bandwidth_mib_s;
+    moves_tell(job->migrations->moves, job->move, sample, converge_word(&job->converge));
+    if (step == CONVERGE_RAISE)
+        g_message("VM %s changes its memory faster than it is sent: its migration gets %u MiB/s", job->move->vm,
+                  *bandwidth_mib_s);
+    else if (step == CONVERGE_POST_COPY)
+        g_message("VM %s is moved by post-copy: if a host or the network fails now, it is lost", job->move->vm);
+    job->again = step == CONVERGE_THROTTLE;
+    return step;
+}
+
+/* --- one attempt --- */
+
+static bool
+migrate(Job *job, GError **error)
+{
+    Migrations *migrations = job->migrations;
+    const Move *move = job->move;
     g_autoptr(Vm) vm = vm_get(migrations->store, move->vm, error);
     g_autofree char *xml = vm ? vm_definition_xml(migrations->config, vm, error) : NULL;
     g_autoptr(VirtConnection) target =
         xml ? watch_connection(migrations->watch, move->target, move->target_generation, error) : NULL;
     g_autoptr(VirtConnection) source = target ? watch_connection(migrations->watch, move->source, 0, error) : NULL;
-    VirtMigration migration = {move->vm, xml, migrations->config->evacuation_deadline_s, 0};
+    VirtMigration migration = {.uuid = move->vm,
+                               .target_xml = xml,
+                               .deadline_s = migrations->config->evacuation_deadline_s,
+                               .look = look,
+                               .closure = job};
 
     if (!source)
         return false;
+    begin_convergence(job);
+    migration.bandwidth_mib_s = job->converge.bandwidth_mib_s;
+    migration.auto_converge = job->converge.throttles;
+    migration.post_copy = job->policy.post_copy;
     crash_point_soon("during_migration", 150);
-    return virt_migrate(source, target, &migration, &migrations->cancel, error);
+    return virt_migrate(source, target, &migration, &move->cancel, error);
 }
 
 /* A guest runs at the target only after it has stopped at the source for good (libvirt's phases: perform, then finish);
@@ -92,34 +149,92 @@ look_for_vm(Migrations *migrations, const Move *move)
     return move_end(source, target);
 }
 
-/* What the administrator must know of a VM that was not moved. That the manager stops is no fault of the target's. */
-static bool
-record_failure(Migrations *migrations, const Move *move, const GError *cause, GError **error)
+/* --- the record --- */
+
+/* Why it failed, in words for the administrator; takes and gives an error. */
+static GError *
+explain(Job *job, GError *cause)
 {
-    if (!move->evacuation || g_atomic_int_get(&migrations->cancel))
+    g_autofree char *refusal = moves_refusal(job->migrations->moves, job->move);
+    g_autoptr(GError) old = cause;
+
+    if (refusal)
+        return g_error_new(FAULT, FAULT_FAILED, "it was aborted, because its target may not have it any more: %s",
+                           refusal);
+    if (job->again)
+        return g_error_new(FAULT, FAULT_FAILED,
+                           "it changes its memory faster than that is sent, and is tried again "
+                           "with its processors slowed down (auto-converge)");
+    if (job->converge.stalls && g_error_matches(cause, FAULT, FAULT_DEADLINE))
+        return g_error_new(FAULT, FAULT_REFUSED,
+                           "it changes its memory faster than that is sent, after all that may "
+                           "be done about it: %s",
+                           cause->message);
+    return g_steal_pointer(&old);
+}
+
+/* What the administrator must know of a VM that was not moved. That the manager stops, that the target lost its trust,
+ * or that another attempt follows is no failure of the VM's. */
+static bool
+record_failure(Job *job, const GError *cause, GError **error)
+{
+    Store *store = job->migrations->store;
+    const Move *move = job->move;
+
+    if (!move->evacuation || g_atomic_int_get(&move->cancel) || job->again)
         return true;
     if (g_error_matches(cause, FAULT, FAULT_REFUSED))
-        return evacuation_stays(migrations->store, move->source, move->vm, cause->message, error);
-    return evacuation_tried(migrations->store, move->source, move->vm, move->target, cause->message, error);
+        return evacuation_stays(store, move->source, move->vm, cause->message, error);
+    return evacuation_tried(store, move->source, move->vm, move->target, cause->message, error);
 }
 
 static void
-record(Migrations *migrations, const Move *move, MoveEnd end, const GError *cause)
+record(Job *job, MoveEnd end, const GError *cause)
 {
+    Store *store = job->migrations->store;
+    const Move *move = job->move;
     g_autoptr(GError) error = NULL;
 
-    if (end == MOVE_FAILED && !record_failure(migrations, move, cause, &error))
+    if (end == MOVE_FAILED && !record_failure(job, cause, &error))
         g_warning("that VM %s was not moved is not recorded, and is tried again: %s", move->vm, error->message);
-    operation_finish(migrations->store, move->operation, end == MOVE_DONE, cause ? cause->message : "");
+    operation_finish(store, move->operation, end == MOVE_DONE, cause ? cause->message : "");
 }
 
+/* An administrator's migration is placed again (rule TRUST); the plan does that for an evacuation. */
 static void
-forget(Migrations *migrations, Move *move)
+repeat(Migrations *migrations, const Move *old)
 {
-    pthread_mutex_lock(&migrations->lock);
-    g_ptr_array_remove_fast(migrations->running, move);
-    pthread_mutex_unlock(&migrations->lock);
+    g_autoptr(GError) error = NULL;
+    Move *move = g_new0(Move, 1);
+
+    *move = (Move){.operation = g_uuid_string_random(),
+                   .vm = g_strdup(old->vm),
+                   .target = g_strdup(old->target),
+                   .target_generation = old->target_generation};
+    if (operation_place(migrations->store, move->operation, PLACE_MIGRATE, move->vm, move->target,
+                        move->target_generation, false, &move->source, &error)) {
+        migrations_push(migrations, move);
+        return;
+    }
+    g_message("VM %s is not moved to host %s: %s", move->vm, move->target, error->message);
     move_free(move);
+}
+
+static MoveEnd
+attempt(Job *job, GError **error)
+{
+    const Move *move = job->move;
+    MoveEnd end = migrate(job, error) ? MOVE_DONE : MOVE_FAILED;
+
+    if (end == MOVE_DONE)
+        return end;
+    job->again = job->again && g_error_matches(*error, FAULT, FAULT_FAILED) && !g_atomic_int_get(&move->cancel);
+    if (job->again)
+        g_usleep(SETTLE_MS * 1000);
+    *error = explain(job, *error);
+    g_message("migration of VM %s from host %s to host %s: %s", move->vm, move->source, move->target,
+              (*error)->message);
+    return g_error_matches(*error, FAULT, FAULT_UNAVAILABLE) ? look_for_vm(job->migrations, move) : end;
 }
 
 static void
@@ -127,34 +242,38 @@ run(void *closure)
 {
     g_autofree Job *job = closure;
     Migrations *migrations = job->migrations;
-    Move *move = job->move;
     g_autoptr(GError) error = NULL;
-    MoveEnd end = migrate(migrations, move, &error) ? MOVE_DONE : MOVE_FAILED;
+    MoveEnd end = attempt(job, &error);
 
-    if (end == MOVE_FAILED) {
-        g_message("migration of VM %s from host %s to host %s: %s", move->vm, move->source, move->target,
-                  error->message);
-        if (g_error_matches(error, FAULT, FAULT_UNAVAILABLE))
-            end = look_for_vm(migrations, move);
-    }
     crash_point("migrated_before_record");
+    if (end == MOVE_FAILED && job->again)
+        learn(job);
     if (end != MOVE_OPEN)
-        record(migrations, move, end, error);
-    forget(migrations, move);
+        record(job, end, error);
+    if (end == MOVE_FAILED && job->again && !job->move->evacuation && !g_atomic_int_get(&migrations->paused))
+        repeat(migrations, job->move);
+    moves_remove(migrations->moves, job->move);
     if (migrations->ended)
         migrations->ended(migrations->ended_closure);
 }
 
-Migrations *
-migrations_new(const Config *config, Store *store, Watch *watch)
-{
-    Migrations *migrations = g_new0(Migrations, 1);
+/* --- the pool --- */
 
+Migrations *
+migrations_new(const Config *config, Store *store, Watch *watch, GError **error)
+{
+    Moves *moves = moves_new(store, error);
+    Migrations *migrations;
+
+    if (!moves)
+        return NULL;
+    migrations = g_new0(Migrations, 1);
     migrations->config = config;
     migrations->store = store;
     migrations->watch = watch;
+    migrations->moves = moves;
     migrations->workers = workers_new("migration", config->migration_workers, 1000);
-    migrations->running = g_ptr_array_new();
+    migrations->learned = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     pthread_mutex_init(&migrations->lock, NULL);
     return migrations;
 }
@@ -164,11 +283,18 @@ migrations_free(Migrations *migrations)
 {
     if (!migrations)
         return;
-    g_atomic_int_set(&migrations->cancel, 1);
+    moves_stop(migrations->moves);
     workers_free(migrations->workers);
-    g_ptr_array_free(migrations->running, TRUE);
+    moves_free(migrations->moves);
+    g_hash_table_unref(migrations->learned);
     pthread_mutex_destroy(&migrations->lock);
     g_free(migrations);
+}
+
+void
+migrations_pause(Migrations *migrations, bool paused)
+{
+    g_atomic_int_set(&migrations->paused, paused);
 }
 
 void
@@ -181,42 +307,27 @@ migrations_on_end(Migrations *migrations, void (*ended)(void *closure), void *cl
 void
 migrations_push(Migrations *migrations, Move *move)
 {
-    Job *job = g_new(Job, 1);
+    Job *job = g_new0(Job, 1);
 
-    *job = (Job){migrations, move};
-    pthread_mutex_lock(&migrations->lock);
-    g_ptr_array_add(migrations->running, move);
-    pthread_mutex_unlock(&migrations->lock);
+    job->migrations = migrations;
+    job->move = move;
+    moves_add(migrations->moves, move);
     if (!workers_push(migrations->workers, run, job)) {
         g_autoptr(GError) error = g_error_new(FAULT, FAULT_UNAVAILABLE, "too many migrations wait for a worker");
-        record(migrations, move, MOVE_FAILED, error);
-        forget(migrations, move);
+        record(job, MOVE_FAILED, error);
+        moves_remove(migrations->moves, move);
         g_free(job);
     }
-}
-
-static unsigned
-count(Migrations *migrations, const char *host, bool outgoing)
-{
-    unsigned n = 0;
-
-    pthread_mutex_lock(&migrations->lock);
-    for (unsigned i = 0; i < migrations->running->len; i++) {
-        const Move *move = g_ptr_array_index(migrations->running, i);
-        n += strcmp(outgoing ? move->source : move->target, host) == 0;
-    }
-    pthread_mutex_unlock(&migrations->lock);
-    return n;
 }
 
 unsigned
 migrations_from(Migrations *migrations, const char *host)
 {
-    return count(migrations, host, true);
+    return moves_count(migrations->moves, host, true);
 }
 
 unsigned
 migrations_to(Migrations *migrations, const char *host)
 {
-    return count(migrations, host, false);
+    return moves_count(migrations->moves, host, false);
 }

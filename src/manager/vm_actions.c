@@ -225,8 +225,11 @@ manager_vm_migrate(Manager *manager, const char *id, const char *host, const cha
         return false;
     g_info("%s migrates VM %s to host %s", user, vm->name, candidate->name);
     move = g_new0(Move, 1);
-    *move = (Move){g_steal_pointer(&operation), g_strdup(vm->id),      g_steal_pointer(&source),
-                   g_strdup(candidate->id),     candidate->generation, false};
+    *move = (Move){.operation = g_steal_pointer(&operation),
+                   .vm = g_strdup(vm->id),
+                   .source = g_steal_pointer(&source),
+                   .target = g_strdup(candidate->id),
+                   .target_generation = candidate->generation};
     migrations_push(manager->migrations, move);
     return true;
 }

@@ -13,6 +13,7 @@
 #include "store/data_centers.h"
 #include "store/events.h"
 #include "store/hosts.h"
+#include "store/progress.h"
 #include "store/templates.h"
 #include "store/vms.h"
 
@@ -60,6 +61,7 @@ void vm_write_devices(XmlWriter *writer, const Vm *vm);
 void vm_to_xml(XmlWriter *writer, const char *root, const Vm *vm);
 
 void template_to_xml(XmlWriter *writer, const char *root, const Template *template);
+void evacuation_to_xml(XmlWriter *writer, const char *root, const EvacuationProgress *progress);
 void event_to_xml(XmlWriter *writer, const char *root, const Event *event);
 
 /* The body of an action. */

@@ -40,6 +40,8 @@ const Route rest_routes[] = {
     {"GET", "/templates", .serve = serve_templates_list},
     {"GET", "/templates/{id}", .serve = serve_templates_get},
 
+    {"GET", "/evacuations", .serve = serve_evacuations_list},
+
     {"GET", "/events", .serve = serve_events_list},
     {"GET", "/events/{number}", .serve = serve_events_get},
 

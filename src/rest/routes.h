@@ -42,6 +42,8 @@ bool serve_vms_migrate(RestCall *call, GError **error);
 bool serve_templates_list(RestCall *call, GError **error);
 bool serve_templates_get(RestCall *call, GError **error);
 
+bool serve_evacuations_list(RestCall *call, GError **error);
+
 bool serve_events_list(RestCall *call, GError **error);
 bool serve_events_get(RestCall *call, GError **error);
 

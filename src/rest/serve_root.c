@@ -19,11 +19,13 @@ write_link(XmlWriter *writer, const char *root, const char *rel, const char *pat
 static void
 write_links(XmlWriter *writer, const char *root)
 {
-    static const char *const collections[] = {"datacenters", "clusters", "hosts", "vms", "templates", "events"};
+    static const char *const searched[] = {"datacenters", "clusters", "hosts", "vms", NULL};
+    static const char *const collections[] = {"datacenters", "clusters",    "hosts", "vms",
+                                              "templates",   "evacuations", "events"};
     for (size_t i = 0; i < G_N_ELEMENTS(collections); i++) {
         write_link(writer, root, collections[i], collections[i]);
-        if (strcmp(collections[i], "templates") == 0 || strcmp(collections[i], "events") == 0)
-            continue; /* these have no search */
+        if (!g_strv_contains(searched, collections[i]))
+            continue;
         g_autofree char *rel = g_strconcat(collections[i], "/search", NULL);
         g_autofree char *path = g_strconcat(collections[i], "?search={query}", NULL);
         write_link(writer, root, rel, path);

@@ -1,13 +1,15 @@
 #include "virt/actions.h"
 #include "trust/fault.h"
 #include "virt/connection_private.h"
+#include "virt/job.h"
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
 
-#define TICK_MS 250 /* how often a migration looks at its deadline and at `cancel` */
+#define TICK_MS 250  /* how often a migration looks at its deadline and at `cancel` */
+#define LOOK_MS 1000 /* at most so often it asks for the job's statistics */
 
 bool
 virt_start(VirtConnection *connection, const char *xml, GError **error)
@@ -75,12 +77,17 @@ virt_presence(VirtConnection *connection, const char *uuid, GError **error)
 typedef struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool finished;  /* under lock */
-    bool late;      /* under lock: aborted at the deadline */
-    bool cancelled; /* under lock */
+    bool finished; /* under lock */
+    /* the monitor's own, until it has ended */
+    bool late; /* aborted at the deadline */
+    bool cancelled;
+    bool again; /* `look` wants it to begin again */
     virDomainPtr domain;
     VirtConnection *target;
-    gint64 deadline_us; /* g_get_monotonic_time */
+    const VirtMigration *migration;
+    gint64 begun_us; /* g_get_monotonic_time */
+    gint64 deadline_us;
+    gint64 looked_us;
     const volatile int *cancel;
 } Monitor;
 
@@ -90,6 +97,40 @@ monitor_tick(Monitor *m)
     gint64 until_us = g_get_monotonic_time() + TICK_MS * 1000;
     struct timespec until = {.tv_sec = until_us / G_USEC_PER_SEC, .tv_nsec = (until_us % G_USEC_PER_SEC) * 1000};
     pthread_cond_timedwait(&m->changed, &m->lock, &until);
+}
+
+/* Without the lock. True: the job is to be aborted. */
+static bool
+monitor_look(Monitor *m)
+{
+    const VirtMigration *migration = m->migration;
+    ConvergeSample sample;
+    unsigned bandwidth = 0;
+    gint64 now_us = g_get_monotonic_time();
+    if (migration->look == NULL || now_us < m->looked_us + LOOK_MS * 1000)
+        return false;
+    m->looked_us = now_us;
+    if (!virt_job_read(m->domain, &sample))
+        return false;
+    switch (migration->look(migration->closure, (now_us - m->begun_us) / 1000, &sample, &bandwidth)) {
+    case CONVERGE_RAISE:
+        if (virDomainMigrateSetMaxSpeed(m->domain, bandwidth, 0) < 0)
+            g_message("the bandwidth of a migration is not raised: %s", virGetLastErrorMessage());
+        return false;
+    case CONVERGE_POST_COPY:
+        if (virDomainMigrateStartPostCopy(m->domain, 0) < 0)
+            g_message("a migration is not turned into post-copy: %s", virGetLastErrorMessage());
+        return false;
+    case CONVERGE_THROTTLE:
+        m->again = true;
+        return true;
+    case CONVERGE_GIVE_UP:
+        m->late = true;
+        return true;
+    case CONVERGE_WAIT:
+        break;
+    }
+    return false;
 }
 
 static void *
@@ -103,11 +144,13 @@ monitor_run(void *opaque)
         m->cancelled = m->cancelled || (m->cancel != NULL && g_atomic_int_get(m->cancel) != 0);
         /* Without the target's libvirtd the guests would go on copying memory, and then nobody could finish it. */
         bool lost = !virt_connection_is_alive(m->target);
-        if (m->finished || !(m->late || m->cancelled || lost))
-            continue;
-        /* Fails while the job is not far enough to be aborted, so it is asked for at every tick. */
+        bool aborts = m->late || m->cancelled || m->again || lost;
+        if (m->finished)
+            break;
         pthread_mutex_unlock(&m->lock);
-        virDomainAbortJob(m->domain);
+        /* Fails while the job is not far enough to be aborted, so it is asked for at every tick. */
+        if (aborts || monitor_look(m))
+            virDomainAbortJob(m->domain);
         pthread_mutex_lock(&m->lock);
     }
     pthread_mutex_unlock(&m->lock);
@@ -166,6 +209,8 @@ migration_fault(VirtConnection *source, VirtConnection *target, const Monitor *m
         g_set_error(error, FAULT, FAULT_UNAVAILABLE, "the connection to the source broke: %s", text);
     else if (!virt_connection_is_alive(target))
         g_set_error(error, FAULT, FAULT_UNAVAILABLE, "the connection to the target broke: %s", text);
+    else if (m->again)
+        g_set_error(error, FAULT, FAULT_FAILED, "the migration does not converge: %s", text);
     else if (m->cancelled)
         g_set_error(error, FAULT, FAULT_FAILED, "the migration was cancelled: %s", text);
     else if (m->late)
@@ -182,11 +227,12 @@ migrate_blocking(virDomainPtr domain, VirtConnection *target, const VirtMigratio
     virTypedParameterPtr params = NULL;
     int n = 0, max = 0;
     virDomainPtr moved = NULL;
+    unsigned flags = VIR_MIGRATE_LIVE | VIR_MIGRATE_TLS | (migration->auto_converge ? VIR_MIGRATE_AUTO_CONVERGE : 0) |
+                     (migration->post_copy ? VIR_MIGRATE_POSTCOPY : 0);
     if (virTypedParamsAddString(&params, &n, &max, VIR_MIGRATE_PARAM_DEST_XML, migration->target_xml) == 0 &&
         (migration->bandwidth_mib_s == 0 ||
          virTypedParamsAddULLong(&params, &n, &max, VIR_MIGRATE_PARAM_BANDWIDTH, migration->bandwidth_mib_s) == 0))
-        moved = virDomainMigrate3(domain, virt_connection_handle(target), params, (unsigned)n,
-                                  VIR_MIGRATE_LIVE | VIR_MIGRATE_TLS);
+        moved = virDomainMigrate3(domain, virt_connection_handle(target), params, (unsigned)n, flags);
     virTypedParamsFree(params, n);
     return moved;
 }
@@ -199,9 +245,12 @@ virt_migrate(VirtConnection *source, VirtConnection *target, const VirtMigration
     if (domain == NULL)
         return false;
     pthread_t thread;
+    gint64 now_us = g_get_monotonic_time();
     Monitor monitor = {.domain = domain,
                        .target = target,
-                       .deadline_us = g_get_monotonic_time() + (gint64)migration->deadline_s * G_USEC_PER_SEC,
+                       .migration = migration,
+                       .begun_us = now_us,
+                       .deadline_us = now_us + (gint64)migration->deadline_s * G_USEC_PER_SEC,
                        .cancel = cancel};
     if (!monitor_start(&monitor, &thread, error)) {
         virDomainFree(domain);

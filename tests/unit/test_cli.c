@@ -21,6 +21,7 @@ static char directory[] = "/tmp/tpcli.XXXXXX";
 static char *stored_hash;
 static Service *service;
 static gint event_requests;
+static gint evacuation_requests;
 
 static char *
 look_up(void *closure, const char *user, GError **error)
@@ -139,6 +140,39 @@ serve_events(RestCall *call, GError **error)
     return true;
 }
 
+/* Three pictures, one per request: moving, nearly done, and nothing left. */
+static bool
+serve_evacuations(RestCall *call, GError **error)
+{
+    gint n = g_atomic_int_add(&evacuation_requests, 1);
+    EvacuationMove move = {.vm = (char *)ID_2,
+                           .vm_name = (char *)"web",
+                           .target = (char *)ID_1,
+                           .target_name = (char *)"h2",
+                           .data_total = 32 << 20,
+                           .data_remaining = n == 0 ? 16 << 20 : 1,
+                           .percent = n == 0 ? 50 : 99,
+                           .step = (char *)(n == 0 ? "" : "bandwidth")};
+    EvacuationProgress progress = {.host = (char *)ID_1,
+                                   .host_name = (char *)"h 1",
+                                   .why = (char *)"untrusted",
+                                   .opened_at = (char *)"T1",
+                                   .not_before = (char *)"T1",
+                                   .held = n > 0,
+                                   .waiting = 2,
+                                   .moving = 1};
+    g_autoptr(GPtrArray) moves = g_ptr_array_new();
+    XmlWriter *writer = rest_call_writer(call);
+    (void)error;
+    g_ptr_array_add(moves, &move);
+    progress.moves = moves;
+    xml_open(writer, "evacuations");
+    if (n < 2)
+        evacuation_to_xml(writer, call->root, &progress);
+    xml_close(writer);
+    return true;
+}
+
 static bool
 serve_activate(RestCall *call, GError **error)
 {
@@ -170,6 +204,7 @@ static const Route routes[] = {
     {"GET", "/clusters", .serve = serve_clusters},
     {"GET", "/hosts", .serve = serve_hosts},
     {"GET", "/vms", .serve = serve_vms},
+    {"GET", "/evacuations", .serve = serve_evacuations},
     {"GET", "/events", .serve = serve_events},
     {"POST", "/hosts/{id}/activate", .serve = serve_activate, .is_action = true},
     {"POST", "/hosts/{id}/deactivate", .serve = serve_action, .is_action = true},
@@ -283,6 +318,21 @@ START_TEST(following_shows_each_event_once)
 }
 END_TEST
 
+START_TEST(evacuations_are_followed_with_a_bar_until_none_is_left)
+{
+    assert_run("evacuations --follow", 0,
+               "h 1 (untrusted) since T1: 2 waiting, 1 moving, 0 staying\n"
+               "  VM   TO  PROGRESS                     TOTAL   REMAINING  MEASURE\n"
+               "  web  h2  [##########..........]  50%  32 MiB  16 MiB     -\n"
+               "h 1 (untrusted) since T1: 2 waiting, 1 moving, 0 staying; held: it waits for `trustpool release`\n"
+               "  VM   TO  PROGRESS                     TOTAL   REMAINING  MEASURE\n"
+               "  web  h2  [###################.]  99%  32 MiB  1 MiB      bandwidth\n"
+               "no host is being emptied\n",
+               "");
+    assert_run("evacuations", 0, "no host is being emptied\n", "");
+}
+END_TEST
+
 START_TEST(actions_end_with_0_when_done_and_1_when_refused)
 {
     assert_run("activate 'h 1'", 1, "", "trustpool: Host h 1 is not trusted\n");
@@ -339,6 +389,7 @@ main(void)
     tcase_add_test(tests, tables_are_aligned);
     tcase_add_test(tests, collections_are_shown_as_tables);
     tcase_add_test(tests, following_shows_each_event_once);
+    tcase_add_test(tests, evacuations_are_followed_with_a_bar_until_none_is_left);
     tcase_add_test(tests, actions_end_with_0_when_done_and_1_when_refused);
     tcase_add_test(tests, wrong_calls_end_with_2);
     tcase_add_test(tests, a_manager_that_cannot_be_reached_or_believed_ends_with_1);

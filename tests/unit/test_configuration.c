@@ -50,6 +50,24 @@ START_TEST(without_a_file_everything_has_its_default)
 }
 END_TEST
 
+START_TEST(bandwidth_is_raised_only_from_a_limit_and_not_below_it)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Config) config =
+        read_text("[manager]\nmigration_bandwidth = 10\nmigration_bandwidth_max = 100\npost_copy = on\n", &error);
+    g_autoptr(Config) defaults = config_read(NULL, NULL);
+
+    ck_assert_msg(config != NULL, "%s", error ? error->message : "");
+    ck_assert_uint_eq(config->migration_bandwidth_max_mib_s, 100);
+    ck_assert(config_is_on(config->post_copy));
+    ck_assert(!config_is_on(defaults->post_copy));
+    assert_refused("[manager]\nmigration_bandwidth_max = 100\n", "migration_bandwidth_max = 100", "must be set");
+    assert_refused("[manager]\nmigration_bandwidth_max = 9\nmigration_bandwidth = 10\n", "migration_bandwidth_max = 9",
+                   "(10)");
+    assert_refused("[manager]\npost_copy = yes\n", "post_copy = yes", "on");
+}
+END_TEST
+
 START_TEST(options_are_read)
 {
     g_autoptr(GError) error = NULL;
@@ -141,6 +159,7 @@ main(void)
     int failed;
 
     tcase_add_test(tests, without_a_file_everything_has_its_default);
+    tcase_add_test(tests, bandwidth_is_raised_only_from_a_limit_and_not_below_it);
     tcase_add_test(tests, options_are_read);
     tcase_add_test(tests, an_unknown_option_is_refused_with_its_line);
     tcase_add_test(tests, a_number_out_of_its_limits_is_refused_with_them);

@@ -223,6 +223,43 @@ START_TEST(an_event_is_written_as_its_golden_file)
 }
 END_TEST
 
+START_TEST(an_evacuation_is_written_as_its_golden_file)
+{
+    EvacuationMove slow = {.vm = (char *)ID_3,
+                           .vm_name = (char *)"web",
+                           .target = (char *)ID_2,
+                           .target_name = (char *)"h2",
+                           .data_total = 1082654720,
+                           .data_remaining = 270663680,
+                           .percent = 75,
+                           .step = (char *)"bandwidth"};
+    EvacuationMove begun = {.vm = (char *)ID_4,
+                            .vm_name = (char *)"db",
+                            .target = (char *)ID_2,
+                            .target_name = (char *)"h2",
+                            .step = (char *)""};
+    EvacuationProgress progress = {.host = (char *)ID_1,
+                                   .host_name = (char *)"h1",
+                                   .why = (char *)"untrusted",
+                                   .opened_at = (char *)"2026-01-31T12:00:00.123Z",
+                                   .not_before = (char *)"2026-01-31T12:01:00.123Z",
+                                   .held = true,
+                                   .waiting = 3,
+                                   .moving = 2,
+                                   .staying = 1};
+    g_autoptr(XmlWriter) writer = xml_writer_new();
+    g_autoptr(GPtrArray) moves = g_ptr_array_new();
+    progress.moves = moves;
+    xml_open(writer, "evacuations");
+    evacuation_to_xml(writer, ROOT, &progress);
+    g_ptr_array_add(moves, &slow);
+    g_ptr_array_add(moves, &begun);
+    evacuation_to_xml(writer, ROOT, &progress);
+    xml_close(writer);
+    assert_golden(writer, "evacuations");
+}
+END_TEST
+
 START_TEST(every_error_is_a_valid_fault_with_its_status)
 {
     static const struct {
@@ -501,6 +538,7 @@ main(void)
     tcase_add_test(tests, a_vm_is_written_as_its_golden_file);
     tcase_add_test(tests, a_template_is_written_as_its_golden_file);
     tcase_add_test(tests, an_event_is_written_as_its_golden_file);
+    tcase_add_test(tests, an_evacuation_is_written_as_its_golden_file);
     tcase_add_test(tests, every_error_is_a_valid_fault_with_its_status);
     tcase_add_test(tests, the_cluster_of_the_design_pages_is_read);
     tcase_add_test(tests, what_a_request_does_not_give_keeps_its_value);

@@ -363,6 +363,7 @@ START_TEST(events_can_be_followed)
     const char *id = strstr(oldest, "id=\"") + 4;
     g_autofree char *path = g_strdup_printf("/events/%.*s", (int)strcspn(id, "\""), id);
     expect("GET", path, NULL, 200, "<event ");
+    expect("GET", "/evacuations", NULL, 200, "<evacuations/>");
     expect("GET", "/events/999999", NULL, 404, NULL);
     expect("GET", "/events;from=999999", NULL, 200, "<events/>");
     expect("GET", "/events;max=0", NULL, 400, "max");

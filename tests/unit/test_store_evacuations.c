@@ -2,6 +2,7 @@
 
 #include "store/evacuations.h"
 #include "store/events.h"
+#include "store/progress.h"
 #include "store/users.h"
 
 #include <string.h>
@@ -157,6 +158,57 @@ START_TEST(vm_that_stays_and_work_that_waits_are_reported_once)
 }
 END_TEST
 
+START_TEST(progress_is_shown_by_host_and_a_target_that_lost_its_trust_is_named)
+{
+    g_autofree char *first = NULL, *second = NULL;
+    g_autofree char *operation = g_uuid_string_random();
+    g_autoptr(GError) error = NULL;
+    StoreScene *scene = make_work(&first, &second);
+    scene_must(vm_place(scene->store, operation, PLACE_MIGRATE, first, scene->hosts[1], scene->generation[1], true,
+                        NULL, &error),
+               error);
+    const MigrationReport report = {operation, 4000, 1000, "auto_converge"};
+    g_autoptr(GPtrArray) none = migrations_progress(scene->store, &report, 1, &error);
+    scene_must(none != NULL, error);
+    ck_assert_uint_eq(none->len, 0);
+    g_autoptr(GPtrArray) list = evacuations_list(scene->store, &error);
+    scene_must(list != NULL, error);
+    ck_assert_uint_eq(list->len, 1);
+    const EvacuationProgress *progress = g_ptr_array_index(list, 0);
+    ck_assert_str_eq(progress->host, scene->hosts[0]);
+    ck_assert_str_eq(progress->host_name, "h1");
+    ck_assert_str_eq(progress->why, "untrusted");
+    ck_assert(!progress->held);
+    ck_assert_int_eq(progress->waiting, 1);
+    ck_assert_int_eq(progress->moving, 1);
+    ck_assert_int_eq(progress->staying, 0);
+    ck_assert_uint_eq(progress->moves->len, 1);
+    const EvacuationMove *move = g_ptr_array_index(progress->moves, 0);
+    ck_assert_str_eq(move->vm, first);
+    ck_assert_str_eq(move->vm_name, "v1");
+    ck_assert_str_eq(move->target, scene->hosts[1]);
+    ck_assert_str_eq(move->target_name, "h2");
+    ck_assert_int_eq(move->data_total, 4000);
+    ck_assert_int_eq(move->data_remaining, 1000);
+    ck_assert_int_eq(move->percent, 75);
+    ck_assert_str_eq(move->step, "auto_converge");
+    ck_assert(scene_answer(scene, 1, "untrusted", "pcr"));
+    g_autoptr(GPtrArray) refused = migrations_progress(scene->store, &report, 1, &error);
+    scene_must(refused != NULL, error);
+    ck_assert_uint_eq(refused->len, 1);
+    const MigrationRefusal *refusal = g_ptr_array_index(refused, 0);
+    ck_assert_str_eq(refusal->operation, operation);
+    ck_assert_ptr_nonnull(strstr(refusal->why, "h2"));
+    g_autoptr(GPtrArray) both = evacuations_list(scene->store, &error);
+    scene_must(both != NULL, error);
+    ck_assert_uint_eq(both->len, 2);
+    ck_assert_uint_eq(((const EvacuationProgress *)g_ptr_array_index(both, 1))->moves->len, 0);
+    g_autoptr(GPtrArray) idle = migrations_progress(scene->store, NULL, 0, &error);
+    scene_must(idle != NULL, error);
+    scene_free(scene);
+}
+END_TEST
+
 START_TEST(silent_host_is_emptied_after_the_grace_and_the_time_is_told)
 {
     g_autoptr(GError) error = NULL;
@@ -231,6 +283,7 @@ main(void)
     tcase_add_test(tcase, work_is_closed_when_the_last_vm_has_left);
     tcase_add_test(tcase, targets_that_failed_are_remembered_until_the_vm_stays);
     tcase_add_test(tcase, vm_that_stays_and_work_that_waits_are_reported_once);
+    tcase_add_test(tcase, progress_is_shown_by_host_and_a_target_that_lost_its_trust_is_named);
     tcase_add_test(tcase, silent_host_is_emptied_after_the_grace_and_the_time_is_told);
     tcase_add_test(tcase, evacuation_that_is_held_goes_on_when_it_is_released);
     tcase_add_test(tcase, host_with_vms_is_in_maintenance_when_they_have_left);
