@@ -77,6 +77,13 @@ static const Option options[] = {
          "on: a guest that changes its memory too fast even when it is slowed down goes on at the target while its "
          "memory is still fetched from the source. It can lose the VM: when either host or the network between them "
          "fails meanwhile, the VM is gone; and it trusts a failed host for that long. off: it stays, and is reported."),
+    WORD(
+        "manager", "peer_to_peer", peer_to_peer, "off", "|off|on|",
+        "on: the source's libvirtd drives a migration instead of the manager, so each host needs credentials for every "
+        "other one's libvirtd, which is root there: a host that has failed attestation is then root on all of them. "
+        "And each migration holds a worker of the source's libvirtd: with as many at a time as libvirtd has "
+        "workers (max_workers), two hosts that are emptied onto each other wait for each other for ever. off: the "
+        "hosts need nothing of each other."),
     WORD("manager", "domain_type", domain_type, "kvm", "|kvm|qemu|", "kvm, or qemu for hosts without /dev/kvm."),
     TEXT(
         "database", "conninfo", conninfo, "",
@@ -307,6 +314,14 @@ config_free(Config *config)
     g_array_free(config->foreign, TRUE);
     g_strfreev(config->foreign_strings);
     g_free(config);
+}
+
+const char *
+config_help(const char *section, const char *name)
+{
+    const Option *option = option_find(section, name);
+
+    return option ? option->help : "";
 }
 
 bool

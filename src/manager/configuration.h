@@ -29,6 +29,7 @@ typedef struct {
     unsigned migration_bandwidth_mib_s;     /* 0: not limited */
     unsigned migration_bandwidth_max_mib_s; /* 0: not limited */
     char *post_copy;                        /* on or off */
+    char *peer_to_peer;                     /* on or off */
     char *domain_type;                      /* kvm or qemu */
     /* [database] */
     char *conninfo; /* "": a private server */
@@ -51,6 +52,8 @@ typedef struct {
 /* Reads and checks. Errors name file, line and option. `path` NULL: defaults only. */
 Config *config_read(const char *path, GError **error);
 void config_free(Config *config);
+/* The help of an option of the manager's own; static. */
+const char *config_help(const char *section, const char *name);
 /* Of an option that is on or off. */
 bool config_is_on(const char *value);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)

@@ -101,6 +101,7 @@ migrate(Job *job, GError **error)
     VirtMigration migration = {.uuid = move->vm,
                                .target_xml = xml,
                                .deadline_s = migrations->config->evacuation_deadline_s,
+                               .peer_to_peer = config_is_on(migrations->config->peer_to_peer),
                                .look = look,
                                .closure = job};
 
@@ -267,6 +268,8 @@ migrations_new(const Config *config, Store *store, Watch *watch, GError **error)
 
     if (!moves)
         return NULL;
+    if (config_is_on(config->peer_to_peer))
+        g_warning("peer_to_peer is on: %s", config_help("manager", "peer_to_peer"));
     migrations = g_new0(Migrations, 1);
     migrations->config = config;
     migrations->store = store;

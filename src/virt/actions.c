@@ -221,18 +221,37 @@ migration_fault(VirtConnection *source, VirtConnection *target, const Monitor *m
         g_set_error(error, FAULT, FAULT_FAILED, "the migration failed: %s", text);
 }
 
-static virDomainPtr
+/* Through the source's libvirtd, which opens the target's. */
+static bool
+migrate_to_peer(virDomainPtr domain, VirtConnection *target, virTypedParameterPtr params, int n, unsigned flags)
+{
+    return virDomainMigrateToURI3(domain, virt_connection_peer_uri(target), params, (unsigned)n,
+                                  flags | VIR_MIGRATE_PEER2PEER) == 0;
+}
+
+static bool
+migrate_directly(virDomainPtr domain, VirtConnection *target, virTypedParameterPtr params, int n, unsigned flags)
+{
+    virDomainPtr moved = virDomainMigrate3(domain, virt_connection_handle(target), params, (unsigned)n, flags);
+    if (moved == NULL)
+        return false;
+    virDomainFree(moved);
+    return true;
+}
+
+static bool
 migrate_blocking(virDomainPtr domain, VirtConnection *target, const VirtMigration *migration)
 {
     virTypedParameterPtr params = NULL;
     int n = 0, max = 0;
-    virDomainPtr moved = NULL;
+    bool moved = false;
     unsigned flags = VIR_MIGRATE_LIVE | VIR_MIGRATE_TLS | (migration->auto_converge ? VIR_MIGRATE_AUTO_CONVERGE : 0) |
                      (migration->post_copy ? VIR_MIGRATE_POSTCOPY : 0);
     if (virTypedParamsAddString(&params, &n, &max, VIR_MIGRATE_PARAM_DEST_XML, migration->target_xml) == 0 &&
         (migration->bandwidth_mib_s == 0 ||
          virTypedParamsAddULLong(&params, &n, &max, VIR_MIGRATE_PARAM_BANDWIDTH, migration->bandwidth_mib_s) == 0))
-        moved = virDomainMigrate3(domain, virt_connection_handle(target), params, (unsigned)n, flags);
+        moved = migration->peer_to_peer ? migrate_to_peer(domain, target, params, n, flags)
+                                        : migrate_directly(domain, target, params, n, flags);
     virTypedParamsFree(params, n);
     return moved;
 }
@@ -241,6 +260,11 @@ bool
 virt_migrate(VirtConnection *source, VirtConnection *target, const VirtMigration *migration, const volatile int *cancel,
              GError **error)
 {
+    if (migration->peer_to_peer && virt_connection_peer_uri(target) == NULL) {
+        g_set_error(error, FAULT, FAULT_FAILED,
+                    "a peer-to-peer migration needs the transport tls or ssh between the hosts");
+        return false;
+    }
     virDomainPtr domain = domain_find(source, migration->uuid, error);
     if (domain == NULL)
         return false;
@@ -256,12 +280,10 @@ virt_migrate(VirtConnection *source, VirtConnection *target, const VirtMigration
         virDomainFree(domain);
         return false;
     }
-    virDomainPtr moved = migrate_blocking(domain, target, migration);
+    bool moved = migrate_blocking(domain, target, migration);
     monitor_stop(&monitor, thread); /* libvirt's last error is this thread's own and survives */
-    if (moved == NULL)
+    if (!moved)
         migration_fault(source, target, &monitor, migration, error);
-    else
-        virDomainFree(moved);
     virDomainFree(domain);
-    return moved != NULL;
+    return moved;
 }

@@ -23,6 +23,7 @@ typedef struct {
     unsigned bandwidth_mib_s; /* 0: libvirt's default */
     bool auto_converge;       /* QEMU slows the guest's processors down while it changes too much memory */
     bool post_copy;           /* it may be turned into post-copy later */
+    bool peer_to_peer; /* the source's libvirtd drives it, with its own credentials for the target's (rule HOSTILE) */
     /* What libvirt says of the job, about once a second, `elapsed_ms` after the call began; NULL: nobody asks. What it
      * returns is done: the bandwidth (MiB/s) set, post-copy begun, the job aborted. On a thread of virt_migrate's,
      * which meanwhile watches over nothing else: it must not block. */
@@ -30,7 +31,7 @@ typedef struct {
     void *closure;
 } VirtMigration;
 
-/* Direct (not peer-to-peer), live, encrypted (VIR_MIGRATE_LIVE | VIR_MIGRATE_TLS), by the manager as the client of
+/* Direct (unless peer_to_peer), live, encrypted (VIR_MIGRATE_LIVE | VIR_MIGRATE_TLS), by the manager as the client of
  * both. `look` can abort it (CONVERGE_THROTTLE with FAULT_FAILED, CONVERGE_GIVE_UP as at the deadline), though not
  * after post-copy has begun. FAULT_REFUSED: this VM cannot migrate at all (no target will do; libvirt codes 55, 81 …);
  * FAULT_DEADLINE: aborted at the deadline; FAULT_UNAVAILABLE: a connection broke; FAULT_FAILED: this target or attempt

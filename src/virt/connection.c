@@ -28,6 +28,7 @@ struct VirtConnection {
     bool is_remote;
     bool close_registered;
     int domain_callback; /* -1: none */
+    char *peer_uri;      /* NULL: other hosts cannot reach it */
 };
 
 /* Threads that end connections, and those who wait for them. */
@@ -172,6 +173,21 @@ uri_make(const VirtSettings *settings, const char *address, GError **error)
     return g_string_free(g_steal_pointer(&uri), FALSE);
 }
 
+/* The same for another host, which has no use for the manager's certificates; NULL: none can reach it like that. */
+static char *
+peer_uri_make(const VirtSettings *settings, const char *uri)
+{
+    if (g_str_equal(settings->transport, "tls"))
+        return g_strndup(uri, strcspn(uri, "?"));
+    return g_str_equal(settings->transport, "ssh") ? g_strdup(uri) : NULL;
+}
+
+const char *
+virt_connection_peer_uri(const VirtConnection *connection)
+{
+    return connection->peer_uri;
+}
+
 static void
 open_fault(const char *address, GError **error)
 {
@@ -225,6 +241,7 @@ virt_connection_open(const VirtSettings *settings, const char *address, const Vi
     c->handle = handle;
     c->hook = hook_new(callbacks, closure, release);
     c->is_remote = !g_str_equal(settings->transport, "test");
+    c->peer_uri = peer_uri_make(settings, uri);
     c->domain_callback = -1;
     if (!callbacks_register(c, settings, address, error)) {
         c->hook->release = NULL; /* a failed opening leaves the closure with the caller */
@@ -262,6 +279,7 @@ handle_end(VirtConnection *c)
         virConnectUnregisterCloseCallback(c->handle, on_closed);
     virConnectClose(c->handle);
     hook_unref(c->hook);
+    g_free(c->peer_uri);
     g_free(c);
 }
 

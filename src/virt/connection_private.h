@@ -8,6 +8,8 @@
 
 /* libvirt's handle; it lives as long as the caller's reference to the connection. */
 virConnectPtr virt_connection_handle(VirtConnection *connection);
+/* How another host reaches this one; belongs to the connection; NULL: it cannot, by this transport. */
+const char *virt_connection_peer_uri(const VirtConnection *connection);
 /* libvirt's last error on this thread as "WHAT: TEXT"; FAULT_UNAVAILABLE when the connection is broken, else `code`. */
 void virt_fault(VirtConnection *connection, FaultCode code, const char *what, GError **error);
 

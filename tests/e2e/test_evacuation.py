@@ -1,4 +1,5 @@
 """How an evacuation goes: what is shown of it, guests that do not converge, targets that lose their trust, hosts onto each other."""
+import os
 import re
 import subprocess
 import threading
@@ -143,3 +144,34 @@ def test_two_hosts_emptied_onto_each_other_do_not_deadlock(pool):
         for name in vms:
             pool.wait_vm(name, 'up', 3 - i)
             assert pool.copies(name) == [3 - i]
+
+
+@pytest.fixture
+def pki_place():
+    """Where libvirtd looks for what it shows to others; a host's own is mounted over it."""
+    missing = not os.path.isdir('/etc/pki')
+    os.makedirs('/etc/pki', exist_ok=True)
+    yield '/etc/pki'
+    if missing:
+        os.rmdir('/etc/pki')
+
+
+@pytest.mark.settings(peer_to_peer='on')
+def test_peer_to_peer_is_warned_of_and_takes_credentials_that_hosts_do_not_have(pool, pki_place):
+    pool.prepare(hosts=[1, 2])
+    assert 'peer_to_peer is on' in pool.daemon.output() and 'root on all of them' in pool.daemon.output()
+    pool.run_vm('guest', 1)
+    pool.rest.migrate('guest', 'h2')
+    pool.wait_event('VM_MIGRATION_FAILED', 'guest')
+    pool.wait_vm('guest', 'up', 1)
+    assert pool.lab.places('guest') == [1]
+
+    script = ('mount -t tmpfs tmpfs {0} && mkdir -p {0}/CA {0}/libvirt/private && cp {1}/cacert.pem {0}/CA/ && '
+              'cp {1}/clientcert.pem {0}/libvirt/ && cp {1}/clientkey.pem {0}/libvirt/private/').format(pki_place, pool.daemon.folder + '/pki')
+    pool.lab.sh('exec', 1, 'sh', '-c', script)
+    try:
+        pool.rest.migrate('guest', 'h2')
+        pool.wait_vm('guest', 'up', 2)
+        assert pool.lab.places('guest') == [2] and pool.copies('guest') == [2]
+    finally:
+        pool.lab.sh('exec', 1, 'umount', pki_place)

@@ -68,6 +68,19 @@ START_TEST(bandwidth_is_raised_only_from_a_limit_and_not_below_it)
 }
 END_TEST
 
+START_TEST(what_peer_to_peer_and_post_copy_cost_is_in_their_help)
+{
+    g_autoptr(Config) config = config_read(NULL, NULL);
+    g_autofree char *sample = config_sample();
+
+    ck_assert(!config_is_on(config->peer_to_peer));
+    ck_assert_ptr_nonnull(strstr(config_help("manager", "peer_to_peer"), "root on all of them"));
+    ck_assert_ptr_nonnull(strstr(config_help("manager", "post_copy"), "lose the VM"));
+    ck_assert_ptr_nonnull(strstr(sample, "root on all of them"));
+    ck_assert_str_eq(config_help("manager", "nothing"), "");
+}
+END_TEST
+
 START_TEST(options_are_read)
 {
     g_autoptr(GError) error = NULL;
@@ -160,6 +173,7 @@ main(void)
 
     tcase_add_test(tests, without_a_file_everything_has_its_default);
     tcase_add_test(tests, bandwidth_is_raised_only_from_a_limit_and_not_below_it);
+    tcase_add_test(tests, what_peer_to_peer_and_post_copy_cost_is_in_their_help);
     tcase_add_test(tests, options_are_read);
     tcase_add_test(tests, an_unknown_option_is_refused_with_its_line);
     tcase_add_test(tests, a_number_out_of_its_limits_is_refused_with_them);
