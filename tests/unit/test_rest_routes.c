@@ -6,6 +6,7 @@
 #include "rest/password.h"
 #include "rest/routes.h"
 #include "rest/service.h"
+#include "store/hosts.h"
 #include "store/users.h"
 #include "trust/fault.h"
 
@@ -16,6 +17,7 @@
 /* --- the manager --- */
 
 static GString *done_by_manager;
+static Store *store;
 static bool refuses;
 
 static bool G_GNUC_PRINTF(2, 3) note(GError **error, const char *format, ...)
@@ -33,9 +35,10 @@ void
 manager_activate(Manager *manager, const char *host, const char *user, ManagerDone done, void *closure)
 {
     g_autoptr(GError) error = NULL;
+    g_autoptr(Host) known = host_get(store, host, &error);
     (void)manager;
-    (void)host;
-    note(&error, "activate by %s\n", user);
+    if (known != NULL)
+        note(&error, "activate by %s\n", user);
     done(closure, error);
 }
 
@@ -108,7 +111,6 @@ manager_check_vm(Manager *manager, const ClusterPluginVm *vm, const ClusterPlugi
 static char *folder;
 static char *stored_hash;
 static char *conninfo;
-static Store *store;
 static Service *service;
 static unsigned port;
 static xmlSchemaPtr schema;
