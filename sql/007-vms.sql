@@ -109,13 +109,15 @@ begin
     end if;
 end $$;
 
--- Keys that are missing stay; pinned_host_id null unpins. While the VM is not down only name, description, comment,
+-- Keys that are missing stay, and so does what p_before (what the caller had read before he changed it) has the same:
+-- somebody else may have changed that meanwhile. pinned_host_id null unpins. While the VM is not down only name, description, comment,
 -- priority and affinity may change (the other keys may be given with what they are).
-create function vm_update(p_vm uuid, p_definition jsonb) returns void
+create function vm_update(p_vm uuid, p_definition jsonb, p_before jsonb default null) returns void
 language plpgsql volatile as $$
 declare
     v_vm vms;
-    d jsonb := p_definition;
+    d jsonb := (select coalesce(jsonb_object_agg(e.key, e.value), '{}') from jsonb_each(p_definition) e
+                where p_before is null or e.value is distinct from p_before -> e.key);
     v_new vms;
     v_constraint text;
     v_table text;

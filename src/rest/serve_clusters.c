@@ -107,7 +107,7 @@ serve_clusters_update(RestCall *call, GError **error)
     ClusterPluginCluster before = as_plugin_cluster(old);
     ClusterPluginCluster after = as_plugin_cluster(cluster);
     return manager_check_cluster(call->manager, &before, &after, error) &&
-           cluster_update(call->store, cluster, error) && answer_with(call, call->id, error);
+           cluster_update(call->store, old, cluster, error) && answer_with(call, call->id, error);
 }
 
 bool

@@ -143,7 +143,7 @@ serve_vms_update(RestCall *call, GError **error)
     g_autoptr(Vm) vm = old != NULL ? vm_get(call->store, call->id, error) : NULL;
     if (vm == NULL || !read_request(call, vm, error))
         return false;
-    return check_update(call, old, vm, error) && vm_update(call->store, vm, error) &&
+    return check_update(call, old, vm, error) && vm_update(call->store, old, vm, error) &&
            answer_with(call, call->id, error);
 }
 

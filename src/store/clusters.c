@@ -76,21 +76,33 @@ cluster_add(Store *store, const Cluster *cluster, GError **error)
     return rows_id(store, error, "select cluster_add($1, $2, $3, $4, $5, $6, $7, $8, $9) as id", 9, params);
 }
 
-bool
-cluster_update(Store *store, const Cluster *cluster, GError **error)
+/* NULL, which leaves it as it is, where the caller has not changed it. */
+static const char *
+changed(const char *before, const char *after)
 {
+    return g_strcmp0(before, after) == 0 ? NULL : after;
+}
+
+bool
+cluster_update(Store *store, const Cluster *before, const Cluster *cluster, GError **error)
+{
+    static const Cluster nothing = {.version_major = -1, .version_minor = -1};
+    const Cluster *old = before != NULL ? before : &nothing;
+    bool is_trust_same = before != NULL && before->trusted_service == cluster->trusted_service;
     char major[16], minor[16];
     g_snprintf(major, sizeof major, "%d", cluster->version_major);
     g_snprintf(minor, sizeof minor, "%d", cluster->version_minor);
     const char *params[] = {cluster->id,
-                            cluster->name,
-                            cluster->description,
-                            cluster->comment,
-                            cluster->cpu_id,
-                            major,
-                            minor,
-                            cluster->trusted_service ? "true" : "false",
-                            cluster->on_error};
+                            changed(old->name, cluster->name),
+                            changed(old->description, cluster->description),
+                            changed(old->comment, cluster->comment),
+                            changed(old->cpu_id, cluster->cpu_id),
+                            old->version_major == cluster->version_major ? NULL : major,
+                            old->version_minor == cluster->version_minor ? NULL : minor,
+                            is_trust_same              ? NULL
+                            : cluster->trusted_service ? "true"
+                                                       : "false",
+                            changed(old->on_error, cluster->on_error)};
     return rows_check_id("cluster", cluster->id, error) &&
            store_run_again(store, error, "select cluster_update($1, $2, $3, $4, $5, $6, $7, $8, $9)", 9, params);
 }

@@ -24,8 +24,9 @@ GPtrArray *clusters_list(Store *store, GError **error);
 Cluster *cluster_get(Store *store, const char *id, GError **error);
 Cluster *cluster_find(Store *store, const char *name, GError **error);
 char *cluster_add(Store *store, const Cluster *cluster, GError **error);
-/* All fields are written, refused as the schema says (the flag while hosts are active). */
-bool cluster_update(Store *store, const Cluster *cluster, GError **error);
+/* Refused as the schema says (the flag while hosts are active). `before`: what the caller had read; what is the same in
+ * both stays as it is now. NULL: everything is written. */
+bool cluster_update(Store *store, const Cluster *before, const Cluster *cluster, GError **error);
 bool cluster_remove(Store *store, const char *id, GError **error);
 
 #endif

@@ -168,15 +168,18 @@ vm_add(Store *store, const Vm *vm, GError **error)
 }
 
 bool
-vm_update(Store *store, const Vm *vm, GError **error)
+vm_update(Store *store, const Vm *before, const Vm *vm, GError **error)
 {
     if (!rows_check_id("VM", vm->id, error) || !check_references(vm, error))
         return false;
     g_autofree char *definition = vm_json_format(vm, error);
     if (definition == NULL)
         return false;
-    const char *params[] = {vm->id, definition};
-    return store_run_again(store, error, "select vm_update($1, $2)", 2, params);
+    g_autofree char *same = before != NULL ? vm_json_format(before, error) : NULL;
+    if (before != NULL && same == NULL)
+        return false;
+    const char *params[] = {vm->id, definition, same};
+    return store_run_again(store, error, "select vm_update($1, $2, $3)", 3, params);
 }
 
 bool

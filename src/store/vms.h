@@ -54,8 +54,9 @@ GPtrArray *vms_list(Store *store, GError **error);
 Vm *vm_get(Store *store, const char *id, GError **error);
 Vm *vm_find(Store *store, const char *name, GError **error);
 char *vm_add(Store *store, const Vm *vm, GError **error);
-bool vm_update(Store *store, const Vm *vm,
-               GError **error); /* the definition of a VM that is down; name, comment, priority, affinity of any */
+/* The definition of a VM that is down; name, comment, priority, affinity of any. `before`: what the caller had read;
+ * what is the same in both stays as it is now. NULL: everything is written. */
+bool vm_update(Store *store, const Vm *before, const Vm *vm, GError **error);
 bool vm_remove(Store *store, const char *id, GError **error);
 
 /* --- placement (rule TRUST) --- */

@@ -1,5 +1,6 @@
 """Rule TRUST: which placements are refused, with which text, and what operations do to a VM."""
 
+import json
 import uuid
 
 import pytest
@@ -281,6 +282,15 @@ def test_a_bad_definition_is_refused_in_words_and_changes_nothing(db, keys, text
     with pytest.raises(Refused, match=text) as refused:
         db.vm(cluster, **{"name": "vm1", **keys})
     assert refused.value.code == "TP400" and db.rows("select * from vms") == []
+
+
+def test_two_who_change_a_vm_at_once_keep_each_others_changes(db):
+    vm = db.vm(db.cluster(), "vm1")
+    before = json.dumps({"name": "vm1", "comment": "", "trusted_host_flag": False})
+    update = "select vm_update(%s, %s, %s)"
+    db.rows(update, vm, json.dumps({"name": "vm1", "comment": "", "trusted_host_flag": True}), before)
+    db.rows(update, vm, json.dumps({"name": "vm2", "comment": "", "trusted_host_flag": False}), before)
+    assert db.row("select name, trusted_host_flag from vms where id = %s", vm) == {"name": "vm2", "trusted_host_flag": True}
 
 
 def test_a_running_vm_keeps_its_definition_but_not_its_name(db, three):

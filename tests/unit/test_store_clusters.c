@@ -70,7 +70,7 @@ START_TEST(cluster_is_read_as_it_was_written)
     cluster->cpu_id = g_strdup("Intel SandyBridge Family");
     cluster->on_error = g_strdup("do_not_migrate");
     cluster->version_minor = 2;
-    scene_must(cluster_update(scene->store, cluster, &error), error);
+    scene_must(cluster_update(scene->store, NULL, cluster, &error), error);
     g_autoptr(Cluster) again = cluster_find(scene->store, "c1", &error);
     scene_must(again != NULL, error);
     ck_assert_str_eq(again->cpu_id, "Intel SandyBridge Family");
@@ -78,6 +78,27 @@ START_TEST(cluster_is_read_as_it_was_written)
     ck_assert_int_eq(again->version_minor, 2);
     g_autoptr(GPtrArray) list = clusters_list(scene->store, &error);
     ck_assert_uint_eq(list->len, 2); /* and Default */
+    scene_free(scene);
+}
+END_TEST
+
+START_TEST(change_keeps_what_somebody_else_has_changed_meanwhile)
+{
+    StoreScene *scene = scene_new(true);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Cluster) before = cluster_get(scene->store, scene->cluster, &error);
+    g_autoptr(Cluster) mine = cluster_get(scene->store, scene->cluster, &error);
+    g_autoptr(Cluster) theirs = cluster_get(scene->store, scene->cluster, &error);
+    scene_must(before != NULL && mine != NULL && theirs != NULL, error);
+    theirs->trusted_service = false;
+    g_free(mine->comment);
+    mine->comment = g_strdup("mine");
+    scene_must(cluster_update(scene->store, before, theirs, &error), error);
+    scene_must(cluster_update(scene->store, before, mine, &error), error);
+    g_autoptr(Cluster) after = cluster_get(scene->store, scene->cluster, &error);
+    scene_must(after != NULL, error);
+    ck_assert(!after->trusted_service);
+    ck_assert_str_eq(after->comment, "mine");
     scene_free(scene);
 }
 END_TEST
@@ -90,7 +111,7 @@ START_TEST(flag_does_not_change_while_hosts_are_active)
     g_autoptr(Cluster) cluster = cluster_get(scene->store, scene->cluster, &error);
     ck_assert_uint_eq(cluster->active_hosts, 1);
     cluster->trusted_service = false;
-    ck_assert(!cluster_update(scene->store, cluster, &error));
+    ck_assert(!cluster_update(scene->store, NULL, cluster, &error));
     assert_refused(error, FAULT_REFUSED, "h1");
     g_clear_error(&error);
     ck_assert(!cluster_remove(scene->store, scene->cluster, &error));
@@ -123,6 +144,7 @@ main(void)
     tcase_add_test(tcase, default_data_center_is_found_with_and_without_quotes);
     tcase_add_test(tcase, data_center_lives_until_it_is_removed_empty);
     tcase_add_test(tcase, cluster_is_read_as_it_was_written);
+    tcase_add_test(tcase, change_keeps_what_somebody_else_has_changed_meanwhile);
     tcase_add_test(tcase, flag_does_not_change_while_hosts_are_active);
     tcase_add_test(tcase, cluster_of_a_data_center_that_is_not_there_is_not_found);
     suite_add_tcase(suite, tcase);

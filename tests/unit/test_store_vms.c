@@ -109,7 +109,7 @@ START_TEST(update_writes_what_was_read_and_changed)
     vm->name = g_strdup("v2");
     vm->pinned_host_id = g_strdup(scene->hosts[0]);
     g_ptr_array_set_size(vm->disks, 0);
-    scene_must(vm_update(scene->store, vm, &error), error);
+    scene_must(vm_update(scene->store, NULL, vm, &error), error);
     g_autoptr(Vm) got = vm_find(scene->store, "v2", &error);
     scene_must(got != NULL, error);
     ck_assert_str_eq(got->id, id);
@@ -118,7 +118,7 @@ START_TEST(update_writes_what_was_read_and_changed)
     ck_assert_uint_eq(got->nics->len, 1);
     ck_assert_str_eq(got->pinned_host_id, scene->hosts[0]);
     g_clear_pointer(&got->pinned_host_id, g_free);
-    scene_must(vm_update(scene->store, got, &error), error);
+    scene_must(vm_update(scene->store, NULL, got, &error), error);
     g_autoptr(Vm) unpinned = scene_get_vm(scene, id);
     ck_assert_ptr_null(unpinned->pinned_host_id);
     scene_must(vm_remove(scene->store, id, &error), error);
@@ -138,9 +138,9 @@ START_TEST(definition_of_a_running_vm_may_change_only_in_name_and_policy)
     g_autoptr(Vm) vm = scene_get_vm(scene, id);
     g_free(vm->comment);
     vm->comment = g_strdup("new");
-    scene_must(vm_update(scene->store, vm, &error), error);
+    scene_must(vm_update(scene->store, NULL, vm, &error), error);
     vm->memory_mib = 64;
-    ck_assert(!vm_update(scene->store, vm, &error));
+    ck_assert(!vm_update(scene->store, NULL, vm, &error));
     assert_refused(error, FAULT_REFUSED, "v1");
     g_clear_error(&error);
     ck_assert(!vm_remove(scene->store, id, &error));
