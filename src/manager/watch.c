@@ -27,6 +27,7 @@ watch_unref(Watch *watch)
     pthread_cond_destroy(&watch->for_scheduler);
     pthread_cond_destroy(&watch->for_recorder);
     pthread_cond_destroy(&watch->outside);
+    g_hash_table_destroy(watch->hosts);
     g_free((char *)watch->settings.virt.transport);
     g_free((char *)watch->settings.virt.pki_dir);
     g_free(watch);
