@@ -7,7 +7,7 @@ import os
 import subprocess
 
 import suites
-from suites import INSTALLED, PREFIX, TOP, Suite, build, count_check, count_tap, pytest
+from suites import INSTALLED, PREFIX, TOP, Suite, build, count_check, count_tap, made, pytest
 
 TSAN = os.path.join(TOP, 'build', 'tsan')
 PLAIN = os.path.join(TOP, 'build', 'plain')
@@ -15,12 +15,6 @@ PLAIN = os.path.join(TOP, 'build', 'plain')
 PATIENT = {'CK_TIMEOUT_MULTIPLIER': '10'}
 VALGRIND = ('valgrind --quiet --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite'
             ' --error-exitcode=99')
-
-
-def made(folder, target, *variables):
-    """One test: that this target can be made."""
-    script = 'make -C "$0" "$@" && echo "ok $2"'
-    return ['bash', '-c', script, folder, '-s', target, *variables]
 
 
 def table():

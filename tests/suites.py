@@ -16,6 +16,7 @@ import zlib
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(TOP, 'build', 'test')
+CLANG = os.path.join(TOP, 'build', 'clang')
 LOGS = os.path.join(BUILD, 'logs')
 # Labs and installed files are named after the checkout, so that two checkouts can be tested at once on one machine, and
 # what a killed run left is found by the next one.  Not inside the checkout: the daemon runs as a user who may not enter it.
@@ -163,6 +164,12 @@ def build(name, compiler, *options):
     return ['bash', '-c', script, folder, *options]
 
 
+def made(folder, target, *variables):
+    """One test: that this target can be made in this folder."""
+    script = 'make -C "$0" "$@" && echo "ok $2"'
+    return ['bash', '-c', script, folder, '-s', target, *variables]
+
+
 def without_aslr(*command):
     """TSan maps its shadow where addresses that are spread wide may lie (vm.mmap_rnd_bits)."""
     allowed = subprocess.run(['setarch', '-R', 'true'], stderr=subprocess.DEVNULL).returncode == 0
@@ -176,6 +183,9 @@ def suites():
         Suite('clang', 300, build('clang', 'clang', '--enable-crash-points'), count_tap),
         Suite('checks', 300, ['tests/checks/run'], count_tap),
         Suite('unit', 300, ['make', '-k', '-C', BUILD, 'check'], count_check(), environment=sanitize),
+        # always the same inputs, from the same seed: make check-long looks for new ones
+        Suite('fuzz-oat', 300, made(CLANG, 'fuzz-oat', 'FUZZ_FOR=-seed=1 -runs=20000'), count_tap),
+        Suite('fuzz-rest', 300, made(CLANG, 'fuzz-rest', 'FUZZ_FOR=-seed=1 -runs=10000'), count_tap),
         pytest('sql', 180, 'tests/sql'),
         pytest('lab', 120, 'tests/lab', labs=[PREFIX + 'lab', PREFIX + 'hlf']),
         pytest('e2e', 720, 'tests/e2e', labs=[PREFIX + 'e2e'], environment=sanitize),
