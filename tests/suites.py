@@ -182,12 +182,12 @@ def suites():
         Suite('build', 400, build('test', 'gcc', '--enable-sanitizers', '--enable-crash-points', '--prefix=' + INSTALLED), count_tap),
         Suite('clang', 300, build('clang', 'clang', '--enable-crash-points'), count_tap),
         Suite('checks', 300, ['tests/checks/run'], count_tap),
-        Suite('unit', 300, ['make', '-k', '-C', BUILD, 'check'], count_check(), environment=sanitize),
+        Suite('unit', 480, ['make', '-k', '-C', BUILD, 'check'], count_check(), environment=sanitize),
         # always the same inputs, from the same seed: make check-long looks for new ones
         Suite('fuzz-oat', 300, made(CLANG, 'fuzz-oat', 'FUZZ_FOR=-seed=1 -runs=20000'), count_tap),
         Suite('fuzz-rest', 300, made(CLANG, 'fuzz-rest', 'FUZZ_FOR=-seed=1 -runs=10000'), count_tap),
-        pytest('sql', 180, 'tests/sql'),
-        pytest('lab', 120, 'tests/lab', labs=[PREFIX + 'lab', PREFIX + 'hlf']),
+        pytest('sql', 300, 'tests/sql'),
+        pytest('lab', 240, 'tests/lab', labs=[PREFIX + 'lab', PREFIX + 'hlf']),
         pytest('e2e', 720, 'tests/e2e', labs=[PREFIX + 'e2e'], environment=sanitize),
     ]
 
