@@ -20,6 +20,8 @@ VALGRIND = ('valgrind --quiet --leak-check=full --show-leak-kinds=definite --err
 def table():
     tsan = {'TSAN_OPTIONS': suites.TSAN_OPTIONS}
     return [
+        Suite('build', 900, build('test', 'gcc', '--enable-sanitizers', '--enable-crash-points', '--prefix=' + INSTALLED), count_tap),
+        pytest('e2e-long', 1800, 'tests/e2e', '-m', 'long', labs=[PREFIX + 'e2e'], environment=suites.SANITIZE),
         Suite('tsan-build', 900, build('tsan', 'gcc', '--enable-tsan', '--enable-crash-points', '--prefix=' + INSTALLED), count_tap),
         Suite('tsan', 1800, suites.without_aslr('make', '-k', '-C', TSAN, 'check'), count_check(TSAN), environment=dict(PATIENT, **tsan)),
         pytest('tsan-e2e', 1800, 'tests/e2e', labs=[PREFIX + 'e2e'], environment=tsan),

@@ -54,4 +54,5 @@ def pool(lab, request):
 
 
 def pytest_configure(config):
+    config.addinivalue_line('markers', 'long: takes minutes; make check-long runs it')
     config.addinivalue_line('markers', 'settings(**options): options of trustpool.conf for this test')

@@ -10,6 +10,9 @@ from lab import wait_until
 from pool import find_program
 from rest_client import text_of
 
+# Guests that are slow to converge take minutes: make check-long.
+pytestmark = pytest.mark.long
+
 
 def busy_disk(pool):
     """The image of the lab's guest that changes 16 MiB of its memory all the time."""
