@@ -229,13 +229,14 @@ attempt(Job *job, GError **error)
 
     if (end == MOVE_DONE)
         return end;
+    bool is_broken = g_error_matches(*error, FAULT, FAULT_UNAVAILABLE); /* whatever explains it */
     job->again = job->again && g_error_matches(*error, FAULT, FAULT_FAILED) && !g_atomic_int_get(&move->cancel);
     if (job->again)
         g_usleep(SETTLE_MS * 1000);
     *error = explain(job, *error);
     g_message("migration of VM %s from host %s to host %s: %s", move->vm, move->source, move->target,
               (*error)->message);
-    return g_error_matches(*error, FAULT, FAULT_UNAVAILABLE) ? look_for_vm(job->migrations, move) : end;
+    return is_broken ? look_for_vm(job->migrations, move) : end;
 }
 
 static void
