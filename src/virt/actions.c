@@ -68,9 +68,7 @@ virt_presence(VirtConnection *connection, const char *uuid, GError **error)
     virDomainFree(domain);
     if (rc < 0)
         return is_gone ? VIRT_ABSENT : VIRT_UNKNOWN;
-    if (state == VIR_DOMAIN_SHUTOFF || state == VIR_DOMAIN_CRASHED)
-        return VIRT_ABSENT;
-    return state == VIR_DOMAIN_PAUSED || state == VIR_DOMAIN_PMSUSPENDED ? VIRT_PAUSED : VIRT_RUNNING;
+    return virt_state_presence(state);
 }
 
 /* Watches one migration from beside it, because the migrating thread is blocked until the end. */

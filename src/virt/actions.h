@@ -4,6 +4,7 @@
 
 #include "trust/converge.h"
 #include "virt/connection.h"
+#include "virt/presence.h"
 
 /* A transient domain (hosts keep no definition). FAULT_REFUSED with libvirt's text when the host cannot;
  * FAULT_UNAVAILABLE when the connection broke (what became of it is not known). */
@@ -11,8 +12,6 @@ bool virt_start(VirtConnection *connection, const char *xml, GError **error);
 /* Destroys, or asks the guest to shut down. A domain that is not there is FAULT_NOT_FOUND. */
 bool virt_stop(VirtConnection *connection, const char *uuid, bool gracefully, GError **error);
 
-/* How a host has a domain. One that arrives by a migration is paused until it runs there and nowhere else. */
-typedef enum { VIRT_UNKNOWN, VIRT_ABSENT, VIRT_PAUSED, VIRT_RUNNING } VirtPresence;
 /* VIRT_UNKNOWN with an error when the host cannot say. */
 VirtPresence virt_presence(VirtConnection *connection, const char *uuid, GError **error);
 

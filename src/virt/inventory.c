@@ -3,6 +3,7 @@
 #include "virt/connection.h"
 #include "virt/connection_private.h"
 #include "virt/domain_xml.h"
+#include "virt/presence.h"
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <libxml/parser.h>
@@ -123,16 +124,9 @@ virt_host_info(VirtConnection *connection, VirtHostInfo *info, GError **error)
 static const char *
 state_word(int state)
 {
-    switch (state) {
-    case VIR_DOMAIN_PAUSED:
-    case VIR_DOMAIN_PMSUSPENDED:
-        return "paused";
-    case VIR_DOMAIN_SHUTOFF:
-    case VIR_DOMAIN_CRASHED:
-        return "shutoff";
-    default: /* running, blocked, shutting down, no state */
-        return "running";
-    }
+    static const char *const words[] = {
+        [VIRT_UNKNOWN] = "paused", [VIRT_ABSENT] = "shutoff", [VIRT_PAUSED] = "paused", [VIRT_RUNNING] = "running"};
+    return words[virt_state_presence(state)];
 }
 
 GPtrArray *

@@ -38,7 +38,7 @@ START_TEST(every_option_of_manager_and_plugin_is_in_the_configurations_page)
 
     ck_assert_msg(page != NULL, "%s", error ? error->message : "");
     for (; config_option(n, &option); n++) {
-        g_autofree char *expected = option.expected;
+        g_free(option.expected);
         g_autofree char *item = g_strdup_printf(".TP\n\\fB%s\\fR\n", option.name);
         ck_assert_msg(strstr(page, item) != NULL, "%s", option.name);
     }
