@@ -48,7 +48,8 @@ make_work(char **first, char **second)
     *second = scene_vm(scene, "v2");
     scene_run_vm(scene, *first, 0);
     scene_run_vm(scene, *second, 0);
-    ck_assert_uint_eq(work(scene)->len, 0);
+    g_autoptr(GPtrArray) none = work(scene);
+    ck_assert_uint_eq(none->len, 0);
     ck_assert(scene_answer(scene, 0, "untrusted", "pcr"));
     return scene;
 }

@@ -26,6 +26,7 @@ typedef struct {
     unsigned fail_connected, refuse_identity, fail_listed, fail_disconnected, fail_event;
     bool event_while_listing;
     bool hold_connected, hold_event; /* block there until released */
+    unsigned held;                   /* calls that hold_connected blocks */
     int64_t generation;
     bool connected;
     unsigned opened, opens_under_way;
@@ -126,8 +127,10 @@ fake_connected(Store *store, const char *id, const char *uuid, int64_t memory, i
     (void)uuid;
     (void)machine;
     pthread_mutex_lock(&lock);
+    peer->held++;
     while (peer->hold_connected)
         pthread_cond_wait(&released, &lock);
+    peer->held--;
     if (memory <= 0 || cpus <= 0)
         note(id, "nothing known of it");
     if (peer->fail_connected > 0) {
@@ -362,6 +365,15 @@ opened(const char *id)
 {
     pthread_mutex_lock(&lock);
     unsigned n = peer_of(id)->opened;
+    pthread_mutex_unlock(&lock);
+    return n;
+}
+
+static unsigned
+held(unsigned i)
+{
+    pthread_mutex_lock(&lock);
+    unsigned n = peers[i].held;
     pthread_mutex_unlock(&lock);
     return n;
 }
@@ -669,6 +681,7 @@ START_TEST(a_generation_that_came_too_late_is_given_back)
     peers[0].hold_connected = true;
     begin(&settings);
     WAIT_FOR(count("h0:disconnected 0 (it did not answer within 0.3 s)") >= 1);
+    WAIT_FOR(held(0) >= 2); /* a host is opened again only when its opener was written off: the first one is late */
     release_all();
     /* Those that were held come back in any order, and a late one's generation may be the newest: then the connection
      * that is up is made anew. In the end there is one that the database knows. */
