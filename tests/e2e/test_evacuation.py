@@ -178,3 +178,15 @@ def test_peer_to_peer_is_warned_of_and_takes_credentials_that_hosts_do_not_have(
         assert pool.lab.places('guest') == [2] and pool.copies('guest') == [2]
     finally:
         pool.lab.sh('exec', 1, 'umount', pki_place)
+
+
+@pytest.mark.settings(migration_bandwidth=8, migration_bandwidth_max=8, evacuation_deadline=300, post_copy='on')
+def test_where_it_is_allowed_a_guest_that_cannot_be_slowed_down_enough_is_moved_by_post_copy(pool):
+    pool.prepare(hosts=[1, 2])
+    pool.run_vm('idle', 1)
+    add_busy_vm(pool, 'busy', 1)
+    pool.lab.tpm('tamper', 1)
+    pool.wait_vm('idle', 'up', 2)
+    pool.wait_vm('busy', 'up', 2, deadline=280)
+    assert pool.lab.places('busy') == [2] and pool.copies('busy') == [2]
+    assert not pool.events('VM_CANNOT_MIGRATE')
