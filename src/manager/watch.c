@@ -80,6 +80,8 @@ watch_session_ended(Watch *watch, Session *session)
 
 /* --- the table of hosts --- */
 
+#define FAILURES_FOR_SLOWEST 31 /* the backoff has doubled as often as it ever does */
+
 /* The database and the connection must tell the same story: a COMMIT whose answer was lost, or somebody else's hand in
  * the database, would part them for ever. What was read is older than what is here if its generation is lower. */
 static void
@@ -94,6 +96,17 @@ host_reconcile(Watch *watch, WatchHost *host, const Host *row)
         host->session->generation = row->generation;
         session_lose(host->session, END_DISCONNECTED, "there is no connection");
     }
+}
+
+/* It has become `down`. Should it come back, it must be compared and asked about, or its copies of VMs that run
+ * elsewhere by now would go unnoticed; so it is still tried, at the slowest pace. */
+static void
+host_rest(Watch *watch, WatchHost *host)
+{
+    host->failures = MAX(host->failures, FAILURES_FOR_SLOWEST);
+    host->next_try_us = g_get_monotonic_time() + (gint64)watch->settings.retry_max_ms * 1000;
+    if (host->session != NULL)
+        session_lose(host->session, END_DISCONNECTED, "the host is down");
 }
 
 static void
@@ -112,9 +125,10 @@ host_read(Watch *watch, const Host *row)
     host->address = g_strdup(row->address);
     host->attestation_id = g_strdup(row->attestation_id);
     host->is_listed = true;
-    host->is_wanted = !g_str_equal(row->status, "down");
-    if (!host->is_wanted && host->session != NULL)
-        session_lose(host->session, END_DISCONNECTED, "the host is down");
+    bool was_down = host->is_down;
+    host->is_down = g_str_equal(row->status, "down");
+    if (host->is_down && !was_down)
+        host_rest(watch, host);
     host_reconcile(watch, host, row);
 }
 
@@ -126,7 +140,6 @@ host_is_gone(void *id, void *opaque, void *watch)
     (void)watch;
     if (host->is_listed)
         return FALSE;
-    host->is_wanted = false;
     if (host->session != NULL)
         session_lose(host->session, END_DISCONNECTED, "the host has been removed");
     return host->session == NULL && host->hanging == 0;
@@ -169,7 +182,7 @@ sessions_begin(Watch *watch, gint64 *next_us)
     g_hash_table_iter_init(&iter, watch->hosts);
     while (g_hash_table_iter_next(&iter, NULL, &opaque)) {
         WatchHost *host = opaque;
-        if (!host->is_wanted || host->session != NULL || host->hanging >= WATCH_HANGING_PER_HOST)
+        if (!host->is_listed || host->session != NULL || host->hanging >= WATCH_HANGING_PER_HOST)
             continue;
         if (host->next_try_us > now) {
             *next_us = MIN(*next_us, host->next_try_us);

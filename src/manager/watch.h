@@ -1,12 +1,12 @@
 /*
  * watch.h: the connections to all hosts, kept open, and what they say.
  *
- * For each host in the database (but those `down`) one connection is opened, kept alive, and opened again when it is
- * lost, with backoff and jitter. Opening happens on openers (openers.h), at most one per host that is not past its
- * deadline; the host's status follows from the deadline (host_disconnected), not from the thread. On a new connection,
- * in this order: events are registered; host_connected() pins or compares the UUID (rule IDENTITY) and gives the
- * generation; the domains are listed and compared (vm_domains_listed); events that came meanwhile are recorded; the
- * connection can be had by watch_connection, and `up` is called.
+ * For each host in the database (those `down` included, in case they come back) one connection is opened, kept alive,
+ * and opened again when it is lost, with backoff and jitter. Opening happens on openers (openers.h), at most one per
+ * host that is not past its deadline; the host's status follows from the deadline (host_disconnected), not from the
+ * thread. On a new connection, in this order: events are registered; host_connected() pins or compares the UUID (rule
+ * IDENTITY) and gives the generation; the domains are listed and compared (vm_domains_listed); events that came
+ * meanwhile are recorded; the connection can be had by watch_connection, and `up` is called.
  *
  * Threads: one scheduler (reads the hosts every 30 s and on watch_refresh, begins openings), the openers, one recorder
  * (events and lost connections go to the database in the order in which they came, host by host in turn, so that one

@@ -59,7 +59,7 @@ typedef struct {
     char *address;
     char *attestation_id;
     bool is_listed;   /* it was in the list that was read last */
-    bool is_wanted;   /* listed, and not `down` */
+    bool is_down;     /* confirmed dead: it may come back, but nobody waits for it */
     Session *session; /* a reference; NULL: none */
     unsigned hanging; /* openers that are late with it */
     unsigned failures;

@@ -32,6 +32,24 @@ def test_an_administrator_who_confirms_that_a_host_is_dead_frees_its_vms(pool):
     pool.wait_places('guest', [2])
 
 
+def test_a_host_that_was_taken_for_dead_and_returns_with_its_copy_is_kept_out(pool):
+    """Neither copy is stopped: nobody but an administrator can know which one holds the data."""
+    pool.prepare(hosts=[1, 2])
+    pool.rest.add_vm('guest', pool.CLUSTER)
+    pool.rest.start('guest', 'h1')
+    pool.wait_vm('guest', 'up', 1)
+    pool.lab.sh('cut', 1)
+    pool.wait_host(1, 'non_responsive')
+    pool.rest.action('hosts', 'h1', 'fence', '<action><fence_type>manual</fence_type></action>')
+    pool.wait_vm('guest', 'down')
+    pool.rest.start('guest', 'h2')
+    pool.wait_vm('guest', 'up', 2)
+    pool.lab.sh('join', 1)
+    pool.wait_host(1, 'non_operational', 'copy')
+    pool.wait_event('VM_SECOND_COPY', 'guest')
+    assert pool.lab.places('guest') == [1, 2] and pool.host_of('guest') == ('up', 2)
+
+
 def test_a_host_that_loses_its_manager_is_asked_again_before_it_counts(pool):
     """It was tampered with while it was out of sight."""
     pool.prepare()

@@ -607,29 +607,52 @@ START_TEST(more_events_than_can_wait_connect_the_host_anew)
 }
 END_TEST
 
-START_TEST(hosts_that_are_down_or_removed_are_not_connected)
+START_TEST(a_host_that_is_removed_is_not_connected_any_more)
 {
     WatchSettings settings = patient();
-    peers[0].exists = peers[1].exists = peers[2].exists = true;
-    peers[0].status = "down";
+    peers[0].exists = peers[1].exists = true;
     begin(&settings);
     WAIT_FOR(count(":up") == 2);
-    ck_assert_uint_eq(opened("h0"), 0);
     pthread_mutex_lock(&lock);
     peers[1].exists = false;
-    peers[2].status = "down";
     pthread_mutex_unlock(&lock);
     watch_refresh(watch);
-    WAIT_FOR(count(":down") == 2);
+    WAIT_FOR(count(":down") == 1);
     ck_assert_uint_eq(count("h1:disconnected 1") + count("h1:disconnected 2"), 1);
-    WAIT_FOR(watch_connection(watch, "h1", 0, NULL) == NULL && watch_connection(watch, "h2", 0, NULL) == NULL);
-    pthread_mutex_lock(&lock);
-    peers[0].status = "initializing";
-    pthread_mutex_unlock(&lock);
-    watch_hurry(watch, "h0");
-    WAIT_FOR(count("h0:up") == 1);
+    WAIT_FOR(watch_connection(watch, "h1", 0, NULL) == NULL);
     ck_assert_uint_eq(opened("h1"), 1);
-    ck_assert_uint_eq(opened("h2"), 1);
+}
+END_TEST
+
+START_TEST(a_host_that_goes_down_loses_its_connection_and_is_compared_when_it_is_back)
+{
+    WatchSettings settings = patient();
+    peers[0].exists = peers[1].exists = true;
+    peers[0].status = "down";
+    begin(&settings);
+    WAIT_FOR(count("h1:up") == 1);
+    WAIT_FOR(count("h0:up") == 1); /* though it was confirmed dead */
+    pthread_mutex_lock(&lock);
+    peers[1].status = "down";
+    pthread_mutex_unlock(&lock);
+    watch_refresh(watch);
+    WAIT_FOR(count("h1:down") == 1);
+    WAIT_FOR(count("h1:up") == 2);
+    ck_assert_uint_eq(count("h1:listed"), 2);
+}
+END_TEST
+
+START_TEST(a_host_that_is_down_is_tried_at_the_slowest_pace)
+{
+    WatchSettings settings = patient();
+    settings.retry_max_ms = 3600000;
+    peers[0].exists = peers[1].exists = true;
+    peers[0].status = "down";
+    begin(&settings);
+    WAIT_FOR(count("h1:up") == 1);
+    ck_assert_uint_eq(opened("h0"), 0);
+    watch_hurry(watch, "h0"); /* an administrator activates it */
+    WAIT_FOR(count("h0:up") == 1);
 }
 END_TEST
 
@@ -744,7 +767,9 @@ main(void)
     tcase_add_test(tcase, a_loss_that_cannot_be_recorded_yet_is_recorded_later_and_before_the_next_try);
     tcase_add_test(tcase, events_that_cannot_be_recorded_yet_are_kept_in_order);
     tcase_add_test(tcase, more_events_than_can_wait_connect_the_host_anew);
-    tcase_add_test(tcase, hosts_that_are_down_or_removed_are_not_connected);
+    tcase_add_test(tcase, a_host_that_is_removed_is_not_connected_any_more);
+    tcase_add_test(tcase, a_host_that_goes_down_loses_its_connection_and_is_compared_when_it_is_back);
+    tcase_add_test(tcase, a_host_that_is_down_is_tried_at_the_slowest_pace);
     tcase_add_test(tcase, hurry_does_not_wait_for_the_backoff);
     tcase_add_test(tcase, a_connection_that_the_database_knows_better_is_made_anew);
     tcase_add_test(tcase, a_generation_that_came_too_late_is_given_back);
