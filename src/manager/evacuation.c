@@ -141,6 +141,18 @@ begin_move(Evacuation *evacuation, const Round *round, const PlanMove *plan)
     migrations_push(evacuation->migrations, move);
 }
 
+/* The lock of the one manager may be lost in mid-round: nothing new is begun then. */
+static bool
+may_begin(Evacuation *evacuation)
+{
+    bool may;
+
+    pthread_mutex_lock(&evacuation->lock);
+    may = !evacuation->paused && !evacuation->stops;
+    pthread_mutex_unlock(&evacuation->lock);
+    return may;
+}
+
 static bool
 run_round(Evacuation *evacuation, GError **error)
 {
@@ -157,7 +169,7 @@ run_round(Evacuation *evacuation, GError **error)
     moves = plan_evacuation((const PlanVm *)(void *)round.plan_vms->data, round.plan_vms->len,
                             (const PlanTarget *)(void *)round.plan_targets->data, round.plan_targets->len,
                             (const PlanSource *)(void *)round.plan_sources->data, round.plan_sources->len, limits);
-    for (unsigned i = 0; i < moves->len; i++) {
+    for (unsigned i = 0; i < moves->len && may_begin(evacuation); i++) {
         const PlanMove *move = &g_array_index(moves, PlanMove, i);
         if (move->target)
             begin_move(evacuation, &round, move);
