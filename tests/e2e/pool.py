@@ -189,6 +189,10 @@ class Pool:
         """Hosts that have a domain of this name, in whatever state."""
         return [i for i in self.lab.hosts if name in self.lab.domains(i)]
 
+    def wait_one_copy(self, name, deadline=90):
+        """What a cut off migration left on its target goes when libvirtd there has seen the connection end."""
+        wait_until(lambda: len(self.copies(name)) == 1, lambda: 'one copy of %s; there are some on %s' % (name, self.copies(name)), deadline)
+
     def events(self, name, about=''):
         return [text for event, text in self.rest.events() if event == name and about in text]
 

@@ -50,7 +50,7 @@ def test_killed_during_an_evacuation_it_is_finished_after_the_restart(pool, poin
     for name in ('one', 'two', 'three'):
         pool.wait_places(name, [2, 3])
         pool.wait_vm(name, 'up', [2, 3])
-        assert len(pool.copies(name)) == 1
+        pool.wait_one_copy(name)
         status, host = pool.host_of(name)
         assert [host] == pool.lab.places(name)
         assert len(pool.events('VM_MIGRATED', 'VM %s ' % name)) == 1

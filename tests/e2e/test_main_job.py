@@ -13,7 +13,7 @@ def test_a_host_that_fails_is_emptied_onto_trusted_hosts_and_returns_when_repair
     for name in ('one', 'two'):
         pool.wait_places(name, [2, 3])
         pool.wait_vm(name, 'up', [2, 3])
-        assert len(pool.copies(name)) == 1
+        pool.wait_one_copy(name)
     pool.wait_event('VM_CANNOT_MIGRATE', 'rooted')
     assert pool.lab.places('rooted') == [1] and pool.host_of('rooted') == ('up', 1)
 
