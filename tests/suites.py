@@ -25,7 +25,6 @@ INSTALLED = '/var/lib/%s-installed' % PREFIX
 SANITIZE = {'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=0', 'UBSAN_OPTIONS': 'print_stacktrace=1'}
 TSAN_OPTIONS = 'ignore_noninstrumented_modules=1:second_deadlock_stack=1'
 PYTEST = ['/usr/bin/python3', '-B', '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '--durations=5']
-UNSTEADY = 3                            # at most so many failures of a suite are given a second run
 TAIL = 60                               # lines shown of each failure
 
 
@@ -98,10 +97,9 @@ def count_pytest(report):
 
 
 class Suite:
-    def __init__(self, name, budget, command, count, labs=(), environment=None, again=None):
+    def __init__(self, name, budget, command, count, labs=(), environment=None):
         self.name, self.budget, self.command, self.count = name, budget, command, count
         self.labs, self.environment = labs, environment or {}
-        self.again = again              # the names of some of its tests -> a suite of these alone
         self.log = os.path.join(LOGS, name + '.log')
 
     def run(self):
@@ -128,20 +126,6 @@ class Suite:
         return passed, failures
 
 
-def second_opinion(suite, passed, failures):
-    """Tests of the whole pool run against real hypervisors on a machine that others load, too.  Where only a few fail they are
-    run once more, alone; one that passes then is counted as passed, and shown as unsteady with what went wrong first."""
-    names = sorted({failure.name for failure in failures})
-    if suite.again is None or not 0 < len(names) <= UNSTEADY or any('::' not in name for name in names):
-        return passed, failures
-    good, bad = suite.again(names).run()
-    still = {failure.name for failure in bad}
-    for failure in failures:
-        if failure.name not in still:
-            print('\n==== UNSTEADY (passed when it was run again) %s\n%s' % (failure.name, failure.text), flush=True)
-    return passed + good, bad
-
-
 def end_session(process):
     """First what pytest takes as Ctrl-C, so that it reports and cleans up; then for good, with all its children."""
     for sign, patience in ((signal.SIGINT, 30), (signal.SIGKILL, 10)):
@@ -164,12 +148,7 @@ def remove_lab(name):
 
 def pytest(name, budget, *paths, **more):
     report = os.path.join(LOGS, name + '.xml')
-
-    def again(names):
-        nodes = [re.sub(r'\.', '/', name.split('::', 1)[0]) + '.py::' + name.split('::', 1)[1] for name in names]
-        return pytest(name + '-again', budget, *nodes, **more)
-    return Suite(name, budget, PYTEST + ['--junitxml', report, *paths], count_pytest(report),
-                 again=again if more.get('labs') else None, **more)
+    return Suite(name, budget, PYTEST + ['--junitxml', report, *paths], count_pytest(report), **more)
 
 
 def build(name, compiler, *options):
@@ -227,7 +206,7 @@ def main(program, table):
         if chosen and suite.name not in chosen:
             continue
         begun = time.monotonic()
-        good, bad = second_opinion(suite, *suite.run())
+        good, bad = suite.run()
         passed, failures = passed + good, failures + bad
         print('%-10s %4d passed %3d failed %5.0f s' % (suite.name, good, len(bad), time.monotonic() - begun), flush=True)
         if suite.name == 'build' and bad:
