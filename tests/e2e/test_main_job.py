@@ -92,3 +92,14 @@ def test_the_flag_of_a_cluster_with_hosts_at_work_is_not_changed(pool):
     pool.wait_host(1, 'maintenance')
     pool.rest.call('PUT', '/clusters/' + cluster.get('id'), change)
     wait_until(lambda: pool.rest.find('clusters', pool.CLUSTER).find('trusted_service').text == 'false', 'the flag')
+
+
+def test_a_daemon_whose_plugin_is_missing_says_so_and_does_not_start(pool):
+    assert pool.daemon.stop() is None
+    pool.daemon.configure(plugin='/nonexistent/host-validation.so')
+    pool.daemon.start()
+    process = pool.daemon.process
+    wait_until(lambda: process.poll() is not None, 'the daemon to give up')
+    pool.daemon.process = None          # it has ended, as it had to
+    assert process.returncode == 1
+    assert 'plugin /nonexistent/host-validation.so: there is no such file' in pool.daemon.output()

@@ -21,6 +21,16 @@ assert_vm(StoreScene *scene, const char *id, const char *status, const char *hos
     ck_assert_msg(g_strcmp0(vm->host_id, host) == 0, "it is on %s", vm->host_id);
 }
 
+static void
+assert_nic_as_written(const Vm *got)
+{
+    ck_assert_uint_eq(got->nics->len, 1);
+    const VmNic *only = g_ptr_array_index(got->nics, 0);
+    ck_assert_str_eq(only->network, "default");
+    ck_assert_str_eq(only->mac, "52:54:00:0a:0b:0c");
+    ck_assert_str_eq(only->model, "e1000");
+}
+
 START_TEST(definition_is_read_as_it_was_written)
 {
     StoreScene *scene = scene_new(false);
@@ -78,11 +88,7 @@ START_TEST(definition_is_read_as_it_was_written)
     ck_assert_str_eq(second->format, "raw");
     ck_assert_str_eq(second->bus, "virtio");
     ck_assert(!second->readonly && second->bootable);
-    ck_assert_uint_eq(got->nics->len, 1);
-    const VmNic *only = g_ptr_array_index(got->nics, 0);
-    ck_assert_str_eq(only->network, "default");
-    ck_assert_str_eq(only->mac, "52:54:00:0a:0b:0c");
-    ck_assert_str_eq(only->model, "e1000");
+    assert_nic_as_written(got);
     scene_free(scene);
 }
 END_TEST
